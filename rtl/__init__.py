@@ -1,0 +1,1 @@
+"""The wing that becomes gates: Amaranth components, and nothing that cannot be synthesised."""

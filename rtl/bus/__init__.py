@@ -1,0 +1,1 @@
+"""AXI4, AXI4-Lite and packet streams."""

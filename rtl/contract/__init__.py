@@ -1,0 +1,1 @@
+"""The contract: one SystemRDL source, and the register bank and layouts built from it."""

@@ -1,0 +1,1 @@
+"""The media access controller: frame check sequence and GMII."""

@@ -1,0 +1,1 @@
+"""The translation bridge: window, walker, IOTLB, faults."""

@@ -1,0 +1,1 @@
+"""From descriptor ring to finished frames: ring, reader, segmenter, checksum, frame buffer."""

@@ -1,0 +1,1 @@
+"""The wing that joins hardware and software: engines, link partners, scenarios, the command."""

@@ -1,0 +1,1 @@
+"""Whole runs: set up a machine, do one job, measure it."""

@@ -1,0 +1,1 @@
+"""What hangs on the wire: captures and the link partner."""

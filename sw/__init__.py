@@ -1,0 +1,1 @@
+"""The software that programs the adapter: partition manager, partitions, drivers, protocol stack."""

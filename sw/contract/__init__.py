@@ -1,0 +1,1 @@
+"""Generated accessors of registers, records and codes."""

@@ -1,0 +1,1 @@
+"""The hosted partition: virtual hosted device driver, TCP and IP mechanisms."""

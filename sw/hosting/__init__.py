@@ -1,0 +1,1 @@
+"""The hosting partition: adapter driver with its hardware interface, I/O hosting interface."""

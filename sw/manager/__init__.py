@@ -1,0 +1,1 @@
+"""The partition manager: partitions, memory, hcalls, CRQs, TCE and RTCE tables."""
