@@ -22,7 +22,7 @@ def ports(component: wiring.Component) -> dict:
 
 
 def to_verilog(component: wiring.Component, name: str) -> str:
-    """`component` as one Verilog text whose top module is called `name`; ``clk`` and ``rst`` are ports."""
+    """`component` as one Verilog text with the top module `name`; ``clk`` and ``rst`` are ports."""
     return verilog.convert(component, name=name, ports=ports(component), emit_src=False)
 
 

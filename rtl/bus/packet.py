@@ -33,9 +33,11 @@ class BeatLayout(data.StructLayout):
         if data_width % 8 or lanes < 1 or lanes & (lanes - 1):
             raise ValueError(f"Data width must be 8 times a power of two, not {data_width!r}")
         self.lanes = lanes
-        super().__init__({
-            "data": unsigned(data_width),
-            "count": unsigned(bits_for(lanes)),
-            "last": unsigned(1),
-            "error": unsigned(1),
-        })
+        super().__init__(
+            {
+                "data": unsigned(data_width),
+                "count": unsigned(bits_for(lanes)),
+                "last": unsigned(1),
+                "error": unsigned(1),
+            }
+        )
