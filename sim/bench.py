@@ -4,7 +4,7 @@ Randomness comes from the caller's seeded generator, so that a failure can be ru
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["get_packet", "put_packet", "stream_get", "stream_put"]
@@ -40,44 +40,42 @@ async def put_packet(
     stream,
     packet: bytes,
     *,
-    error: bool = False,
+    errors: Mapping[int, int] | None = None,
     rng: random.Random | None = None,
     idle: float = 0.0,
 ) -> None:
-    """Send `packet` (at least one byte) by the laws of `byway.rtl.bus.packet`."""
+    """Send `packet` (at least one byte) by the laws of `byway.rtl.bus.packet`.
+
+    `errors` maps the number of a beat to the AXI response that spoilt it.
+    """
     lanes = len(stream.payload.data) // 8
-    for start in range(0, len(packet), lanes):
+    for number, start in enumerate(range(0, len(packet), lanes)):
         chunk = packet[start : start + lanes]
-        last = start + lanes >= len(packet)
         beat = {
             "data": int.from_bytes(chunk, "little"),
             "count": len(chunk),
-            "last": int(last),
-            "error": int(last and error),
+            "last": int(start + lanes >= len(packet)),
+            "error": (errors or {}).get(number, 0),
         }
         await stream_put(ctx, stream, beat, rng=rng, idle=idle)
 
 
 async def get_packet(
-    ctx,
-    stream,
-    *,
-    rng: random.Random | None = None,
-    stall: float = 0.0,
-    on_beat: Callable[[Any], None] | None = None,
-) -> tuple[bytes, bool]:
-    """Receive one packet, checking the laws of packet streams; returns bytes and error flag."""
+    ctx, stream, *, rng: random.Random | None = None, stall: float = 0.0
+) -> tuple[bytes, int]:
+    """Receive one packet, checking the laws of packet streams.
+
+    Returns its bytes and the first error response in it, 0 for none.
+    """
     lanes = len(stream.payload.data) // 8
     received = bytearray()
+    error = 0
     while True:
         beat = await stream_get(ctx, stream, rng=rng, stall=stall)
-        if on_beat is not None:
-            on_beat(beat)
         count = int(beat.count)
+        assert 1 <= count <= lanes, f"beat holds {count} of {lanes} bytes"
+        assert beat.last or count == lanes, f"beat before the last holds {count} of {lanes} bytes"
+        received += int(beat.data).to_bytes(lanes, "little")[:count]
+        error = error or int(beat.error)
         if beat.last:
-            if not beat.error:
-                assert 1 <= count <= lanes, f"last beat holds {count} bytes"
-            received += int(beat.data).to_bytes(lanes, "little")[:count]
-            return bytes(received), bool(beat.error)
-        assert count == lanes, f"beat before the last holds {count} of {lanes} bytes"
-        received += int(beat.data).to_bytes(lanes, "little")
+            return bytes(received), error

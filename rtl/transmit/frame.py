@@ -1,15 +1,42 @@
-"""What travels beside a packet: the command of a frame, and its end.
+"""What travels beside a packet: its fragments, its command, its segments, its end.
 
-A `FrameCommand` precedes the packet it describes; there is one for each packet, in the same order.
-The parser has checked it, so that the blocks behind need not: offsets are even, in order and inside
-the frame or header; large send has an MSS and a header length within the limits, and implies the
-IPv4 and TCP checksums; TCP and UDP checksums exclude each other.
+The parser makes `FrameCommand` and `Fragment` from checked descriptors, so that the blocks behind it
+need not check again: offsets are even, in order and inside the frame or header; large send has an
+MSS and a header length within the limits, and implies the IPv4 and TCP checksums; TCP and UDP
+checksums exclude each other; the fragments add up to the total length. Commands come in the order
+of their packets, one for each.
 """
 
 from amaranth import unsigned
 from amaranth.lib import data
 
-__all__ = ["FrameCommand", "FrameEnd"]
+__all__ = ["Fragment", "FrameCommand", "FrameEnd", "SegmentCommand"]
+
+
+class Fragment(data.StructLayout):
+    """A run of bytes in memory that the reader is to fetch.
+
+    Members
+    -------
+    address : unsigned(64)
+        I/O bus address of the first byte, any alignment.
+    length : unsigned(20)
+        Bytes, at least 1.
+    requester : unsigned(8)
+        The ring it is fetched for; becomes ARUSER.
+    last : unsigned(1)
+        The packet ends with this fragment.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "address": unsigned(64),
+                "length": unsigned(20),
+                "requester": unsigned(8),
+                "last": unsigned(1),
+            }
+        )
 
 
 class FrameCommand(data.StructLayout):
@@ -21,6 +48,7 @@ class FrameCommand(data.StructLayout):
         Bytes of the packet; for a super-frame with all its headers and payload.
     mss, header_length : unsigned(16), unsigned(8)
         Large send: payload bytes of each segment but the last; bytes of all headers together.
+        A super-frame may be no longer than its header (one segment without payload).
     ip_offset, l4_offset : unsigned(8)
         Where the IP header and the TCP or UDP header begin; even.
     checksum_ipv4, checksum_tcp, checksum_udp, large_send : unsigned(1)
@@ -43,16 +71,40 @@ class FrameCommand(data.StructLayout):
         )
 
 
+class SegmentCommand(data.StructLayout):
+    """A frame for the wire: the only one of its `FrameCommand`, or one of its segments.
+
+    Members
+    -------
+    ip_offset, l4_offset, checksum_ipv4, checksum_tcp, checksum_udp
+        As in `FrameCommand`.
+    last : unsigned(1)
+        The last segment of its frame, or the frame itself.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "ip_offset": unsigned(8),
+                "l4_offset": unsigned(8),
+                "checksum_ipv4": unsigned(1),
+                "checksum_tcp": unsigned(1),
+                "checksum_udp": unsigned(1),
+                "last": unsigned(1),
+            }
+        )
+
+
 class FrameEnd(data.StructLayout):
-    """What became of a packet: one for each, in order, once its last byte is in the frame buffer.
+    """What became of a frame: one for each, in order, once its last byte is in the frame buffer.
 
     Members
     -------
     segments : unsigned(16)
         Frames committed for the wire.
-    error : unsigned(1)
-        The packet ended with an error; its last segment was discarded.
+    error : unsigned(2)
+        OKAY, or the AXI response that spoilt it; segments from the first spoilt one on were discarded.
     """
 
     def __init__(self):
-        super().__init__({"segments": unsigned(16), "error": unsigned(1)})
+        super().__init__({"segments": unsigned(16), "error": unsigned(2)})
