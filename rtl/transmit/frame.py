@@ -1,8 +1,8 @@
 """What travels beside a packet: its fragments, its command, its segments, its end.
 
-The parser makes `FrameCommand` and `Fragment` from checked descriptors, so that the blocks behind it
-need not check again: offsets are even, in order and inside the frame or header; large send has an
-MSS and a header length within the limits, and implies the IPv4 and TCP checksums; TCP and UDP
+The parser makes `FrameCommand` and `Fragment` from checked descriptors, so that the blocks behind
+it need not check again: offsets are even, in order and inside the frame or header; large send has
+an MSS and a header length within the limits, and implies the IPv4 and TCP checksums; TCP and UDP
 checksums exclude each other; the fragments add up to the total length. Commands come in the order
 of their packets, one for each.
 """
@@ -103,7 +103,7 @@ class FrameEnd(data.StructLayout):
     segments : unsigned(16)
         Frames committed for the wire.
     error : unsigned(2)
-        OKAY, or the AXI response that spoilt it; segments from the first spoilt one on were discarded.
+        OKAY, or the AXI response that spoilt it; from there on its segments were discarded.
     """
 
     def __init__(self):
