@@ -1,0 +1,373 @@
+"""The contract as Python objects: registers, records, codes and constants of ``byway.rdl``.
+
+`register_space` and `records` are trees of `Group`, `Register` and `Field`, from which the register
+bank and everything generated are made. For the RTL there are three short ways in: `record` gives
+the layout of a record in memory, `codes` an enumeration, `constant` a number of the identity page.
+The source is compiled once for each set of parameters. What the register bank could not build is
+refused here, so that it can build any tree it is given.
+"""
+
+import enum
+import functools
+import pathlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth import unsigned
+from amaranth.lib import data
+from systemrdl.compiler import RDLCompiler
+from systemrdl.node import AddressableNode, FieldNode, RegNode, RootNode
+from systemrdl.rdltypes.builtin_enums import OnWriteType
+from systemrdl.rdltypes.user_enum import UserEnum
+
+from byway.rtl.bus.axi4 import PAGE_BYTES
+
+__all__ = [
+    "MAXIMUM_RINGS",
+    "MAXIMUM_WINDOWS",
+    "SOURCE",
+    "WORD_BITS",
+    "Field",
+    "FieldKind",
+    "Group",
+    "Register",
+    "codes",
+    "constant",
+    "elaborate",
+    "enumerations",
+    "record",
+    "records",
+    "register_space",
+]
+
+SOURCE = pathlib.Path(__file__).with_name("byway.rdl")
+
+#: Width of one register access; wider registers are accessed in as many parts.
+WORD_BITS = 32
+
+#: The adapter page's interrupt summary has a bit for each ring, 32 in all.
+MAXIMUM_RINGS = 32
+#: The manager page has room for this many windows.
+MAXIMUM_WINDOWS = 128
+
+
+class FieldKind(enum.Enum):
+    """Who holds a field, and which ports it has on the register bank."""
+
+    #: Neither side changes it: no port.
+    CONSTANT = enum.auto()
+    #: Software writes it, hardware reads it: ``value`` is an output.
+    STORAGE = enum.auto()
+    #: Hardware drives it: ``value`` is an input.
+    HARDWARE = enum.auto()
+    #: Hardware sets it through the input ``set``; ``value`` is an output.
+    STICKY = enum.auto()
+    #: ``value`` is an output, high for one cycle when software writes 1; reads as 0.
+    PULSE = enum.auto()
+
+
+@dataclass(frozen=True)
+class Field:
+    """Some bits of a register.
+
+    Attributes
+    ----------
+    low, width : int
+        Position of the least bit in the register; number of bits.
+    modify : bool
+        The bank tells of software's writes through the one-cycle output ``modify``.
+    write_one_clears : bool
+        A 1 written clears the bit (or, of a `FieldKind.HARDWARE` field, asks the hardware to).
+    code : str or None
+        Name of the enumeration that its values come from.
+    """
+
+    name: str
+    description: str
+    low: int
+    width: int
+    reset: int
+    kind: FieldKind
+    readable: bool
+    writable: bool
+    modify: bool
+    write_one_clears: bool
+    code: str | None
+
+    @property
+    def high(self) -> int:
+        """Position of the greatest bit in the register."""
+        return self.low + self.width - 1
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register, or an array of them.
+
+    Attributes
+    ----------
+    offset : int
+        Bytes from the start of the group it stands in, of the first element of an array.
+    count : int or None
+        Elements; None if it is no array.
+    stride : int
+        Bytes from one element of an array to the next.
+    width : int
+        Bits.
+    """
+
+    name: str
+    description: str
+    offset: int
+    count: int | None
+    stride: int
+    width: int
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A page, a register file, a record or a whole space; or an array of them.
+
+    Attributes are those of `Register`, and `type_name`, its name in the source as a type, and
+    `size`, the bytes of one element from the first register to the end of the last.
+    """
+
+    name: str
+    type_name: str
+    description: str
+    offset: int
+    count: int | None
+    stride: int
+    size: int
+    members: tuple["Group | Register", ...]
+
+    def registers(
+        self, path: tuple[str | int, ...] = (), address: int = 0
+    ) -> Iterator[tuple[tuple[str | int, ...], int, Register]]:
+        """Every single register below: path from here, byte address from here, register.
+
+        A path holds names and, after the name of an array, an index: ``("ring", 1, "size")``.
+        """
+        for member in self.members:
+            for index in [None] if member.count is None else range(member.count):
+                place = (*path, member.name) if index is None else (*path, member.name, index)
+                start = address + member.offset + (index or 0) * member.stride
+                if isinstance(member, Group):
+                    yield from member.registers(place, start)
+                else:
+                    yield place, start, member
+
+
+@functools.cache
+def elaborate(top: str, rings: int | None = None, windows: int | None = None) -> RootNode:
+    """Compile the source with the addrmap `top`; parameters are those of `register_space`."""
+    compiler = RDLCompiler()
+    compiler.compile_file(str(SOURCE))
+    parameters: dict[str, Any] = {}
+    if rings is not None:
+        parameters["RINGS"] = rings
+    if windows is not None:
+        parameters["WINDOWS"] = windows
+    return compiler.elaborate(top, parameters=parameters)
+
+
+@functools.cache
+def register_space(*, rings: int | None = None, windows: int | None = None) -> Group:
+    """The register space: its pages, and in them registers.
+
+    Parameters
+    ----------
+    rings, windows : int or None
+        Transmit rings and translation windows; None stands for the source's default.
+
+    Raises
+    ------
+    ValueError
+        If there is no room for so many.
+    """
+    if rings is not None and rings not in range(1, MAXIMUM_RINGS + 1):
+        raise ValueError(f"Rings must be 1 to {MAXIMUM_RINGS}, not {rings!r}")
+    if windows is not None and windows not in range(1, MAXIMUM_WINDOWS + 1):
+        raise ValueError(f"Windows must be 1 to {MAXIMUM_WINDOWS}, not {windows!r}")
+    space = _group(elaborate("byway", rings, windows).top)
+    for page in space.members:
+        if page.offset % PAGE_BYTES or (page.count is not None and page.stride != PAGE_BYTES):
+            raise ValueError(f"{page.name} must have pages of {PAGE_BYTES} bytes for itself")
+    for path, _address, register in space.registers():
+        for field in register.fields:
+            _check(".".join(map(str, (*path, field.name))), field)
+    return space
+
+
+def _check(path: str, field: Field) -> None:
+    """Refuse what the register bank could not build."""
+    if field.kind is FieldKind.HARDWARE and field.writable:
+        if not (field.write_one_clears and field.modify):
+            raise ValueError(f"{path}, hardware's, must be written through woclr and swmod only")
+    elif field.write_one_clears and field.kind is not FieldKind.STICKY:
+        raise ValueError(f"{path} must be hardware's, or have hwset, to have woclr")
+    if field.kind is FieldKind.STICKY and not field.write_one_clears:
+        raise ValueError(f"{path} must have woclr, as it has hwset")
+    if field.kind is FieldKind.PULSE and field.width != 1:
+        raise ValueError(f"{path}, a pulse, must be one bit wide, not {field.width}")
+
+
+@functools.cache
+def records() -> dict[str, Group]:
+    """The records in memory by name."""
+    space = _group(elaborate("byway_records").top)
+    return {member.name: member for member in space.members if isinstance(member, Group)}
+
+
+@functools.cache
+def record(name: str) -> data.FlexibleLayout:
+    """The layout of a record in memory: bit 0 is bit 0 of its first byte.
+
+    Its members are the fields of the record, as unsigned values.
+
+    Raises
+    ------
+    KeyError
+        If there is no such record.
+    """
+    group = _find(records(), name, "record")
+    members = {}
+    for _path, address, register in group.registers():
+        for field in register.fields:
+            if field.name in members:
+                raise ValueError(f"Record {name} must have one field {field.name}, not more")
+            members[field.name] = data.Field(unsigned(field.width), address * 8 + field.low)
+    return data.FlexibleLayout(group.size * 8, members)
+
+
+@functools.cache
+def enumerations() -> dict[str, type[UserEnum]]:
+    """The enumerations of the source by name, with descriptions, in order of name."""
+    found = {}
+    for top in ("byway", "byway_records"):
+        for node in elaborate(top).top.descendants():
+            if isinstance(node, FieldNode) and (code := node.get_property("encode")) is not None:
+                found[code.type_name] = code
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def codes(name: str) -> Any:
+    """The enumeration `name`, an `enum.IntEnum`: ``codes("transmit_status").SUCCESS``.
+
+    Its type is `Any` because a type checker cannot know the members, which have capital names.
+
+    Raises
+    ------
+    KeyError
+        If there is no such enumeration.
+    """
+    members = _find(enumerations(), name, "enumeration").members
+    title = "".join(map(str.capitalize, name.split("_")))
+    values = {key.upper(): member.value for key, member in members.items()}
+    return enum.IntEnum(title, values)
+
+
+@functools.cache
+def constant(path: str) -> int:
+    """A number of the identity page, as ``constant("frame_limits.maximum_frame")``.
+
+    The geometry is that of the source's default parameters.
+
+    Raises
+    ------
+    KeyError
+        If the identity page has no such register and field.
+    """
+    (identity,) = (page for page in register_space().members if page.name == "identity")
+    assert isinstance(identity, Group)
+    constants = {
+        f"{place[-1]}.{field.name}": field.reset
+        for place, _address, register in identity.registers()
+        for field in register.fields
+        if field.kind is FieldKind.CONSTANT
+    }
+    return _find(constants, path, "constant")
+
+
+def _find(table: dict[str, Any], name: str, what: str) -> Any:
+    try:
+        return table[name]
+    except KeyError:
+        raise KeyError(f"The contract has no {what} {name!r}; it has {', '.join(table)}") from None
+
+
+def _place(node: AddressableNode) -> dict[str, Any]:
+    dimensions = node.array_dimensions or []
+    if len(dimensions) > 1:
+        raise ValueError(f"{node.get_path()} must be an array of one dimension")
+    return {
+        "name": node.inst_name,
+        "description": _text(node.get_property("desc")),
+        "offset": node.raw_address_offset,
+        "count": dimensions[0] if dimensions else None,
+        "stride": node.array_stride or 0,
+    }
+
+
+def _group(node: AddressableNode) -> Group:
+    members = []
+    for child in node.children():
+        if isinstance(child, RegNode):
+            members.append(_register(child))
+        elif isinstance(child, AddressableNode):
+            members.append(_group(child))
+    type_name = node.orig_type_name or node.inst_name
+    return Group(**_place(node), type_name=type_name, size=node.size, members=tuple(members))
+
+
+def _register(node: RegNode) -> Register:
+    width = node.get_property("regwidth")
+    if width not in (WORD_BITS, 2 * WORD_BITS):
+        raise ValueError(f"{node.get_path()} must be 32 or 64 bits wide, not {width}")
+    return Register(**_place(node), width=width, fields=tuple(map(_field, node.fields())))
+
+
+def _text(description: str | None) -> str:
+    return " ".join((description or "").split())
+
+
+def _field(node: FieldNode) -> Field:
+    on_write = node.get_property("onwrite")
+    modify = node.get_property("swmod")
+    clears = on_write is OnWriteType.woclr
+    writable = node.is_sw_writable
+    if node.get_property("hwset"):
+        kind = FieldKind.STICKY
+    elif node.get_property("singlepulse"):
+        kind = FieldKind.PULSE
+    elif node.is_hw_writable:
+        kind = FieldKind.HARDWARE
+    elif writable:
+        kind = FieldKind.STORAGE
+    else:
+        kind = FieldKind.CONSTANT
+
+    path = node.get_path()
+    if node.get_property("onread") is not None:
+        raise ValueError(f"{path} must not change when it is read")
+    if on_write is not None and not clears:
+        raise ValueError(f"{path} must have no onwrite but woclr, not {on_write.name}")
+
+    encode = node.get_property("encode")
+    reset = node.get_property("reset")
+    return Field(
+        name=node.inst_name,
+        description=_text(node.get_property("desc")),
+        low=node.low,
+        width=node.width,
+        reset=reset if isinstance(reset, int) else 0,
+        kind=kind,
+        readable=node.is_sw_readable,
+        writable=writable,
+        modify=modify,
+        write_one_clears=clears,
+        code=encode.type_name if encode is not None else None,
+    )
