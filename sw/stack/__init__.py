@@ -1,0 +1,1 @@
+"""The protocol stack of a partition: what runs above any network device, shared or owned."""

@@ -1,0 +1,1 @@
+"""What both ends of a virtual NIC share: commands, capabilities, queues, descriptors, buffers."""
