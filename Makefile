@@ -1,0 +1,50 @@
+# Byway. `make demo` and `make test` set up what they need in .venv; nothing else is typed.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready
+FILE   ?= tests/data/patent.txt
+MARKERS ?=
+
+.PHONY: demo test lint types contract reference timing lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo [FILE=path]  send a file from a hosted partition to the wire; results in out/demo/"
+	@echo "make test              lint, types, import rules, contract drift, every test"
+	@echo "make contract          regenerate what software uses of the contract"
+	@echo "make reference         the register reference in HTML, in out/reference/"
+	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
+	@echo "make clean             remove what was built, but for the environment"
+
+$(READY): requirements.lock pyproject.toml sim/environment.sh
+	@sh sim/environment.sh $(PYTHON) $(VENV)
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/byway send $(FILE) --out out/demo
+
+test: lint types $(READY)
+	$(BIN)/python -m byway.rtl.contract.generate --check
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/basedpyright
+
+contract: $(READY)
+	$(BIN)/python -m byway.rtl.contract.generate
+
+reference: $(READY)
+	$(BIN)/python -m byway.rtl.contract.generate --check --html out/reference
+
+timing: $(READY)
+	$(BIN)/python -m byway.rtl.timing
+
+clean:
+	rm -rf out build
