@@ -27,7 +27,9 @@ __all__ = ["COMPONENTS", "GOAL_MHZ", "measure"]
 GOAL_MHZ = 125
 
 #: Component name -> function that makes it with its default parameters, as "module:attribute".
-COMPONENTS: dict[str, str] = {}
+COMPONENTS: dict[str, str] = {
+    "packer": "byway.rtl.bus.packer:Packer",
+}
 
 TABLE = pathlib.Path(__file__).with_name("timing.json")
 
