@@ -20,7 +20,7 @@ different IDs in any order and with their beats interleaved. Bursts of one ID ar
 
 import dataclasses
 import random
-from collections import deque
+from collections import Counter, deque
 
 from amaranth.hdl import Cat
 
@@ -224,8 +224,8 @@ class AXIMemoryBench:
     ----------
     read_bursts, write_bursts : list of AXIBurst
         Every burst asked for, in order.
-    reads_in_flight, most_reads_in_flight : int
-        Read bursts asked for and not yet answered to the end: now, and the most ever.
+    most_reads_in_flight, most_reads_of_an_id : int
+        The most `reads_in_flight` ever, and the most of them that ever shared an ID.
     """
 
     def __init__(
@@ -242,8 +242,14 @@ class AXIMemoryBench:
         self.rng = rng or random.Random(0)
         self.read_bursts: list[AXIBurst] = []
         self.write_bursts: list[AXIBurst] = []
-        self.reads_in_flight = 0
         self.most_reads_in_flight = 0
+        self.most_reads_of_an_id = 0
+        self._reads_of_id: Counter[int] = Counter()
+
+    @property
+    def reads_in_flight(self) -> int:
+        """Read bursts asked for and not yet answered to the end."""
+        return self._reads_of_id.total()
 
     def _burst(self, fields: dict[str, int], bus_bytes: int, cycle: int) -> AXIBurst:
         assert fields["burst"] == Burst.INCR, f"burst type {fields['burst']} is not INCR"
@@ -325,13 +331,15 @@ class AXIMemoryBench:
             )
             if shown and rready:
                 shown = False
-                self.reads_in_flight -= ctx.get(bus.rlast)
+                self._reads_of_id[ctx.get(bus.rid)] -= ctx.get(bus.rlast)
             fields = addresses.taken(valid, payload)
             if fields is not None:
                 burst = self._burst(fields, bus_bytes, cycle)
                 self.read_bursts.append(burst)
                 waiting.append(_Answer(burst, self._due(cycle)))
-                self.reads_in_flight += 1
+                self._reads_of_id[burst.id] += 1
+                of_an_id = self._reads_of_id[burst.id]
+                self.most_reads_of_an_id = max(self.most_reads_of_an_id, of_an_id)
                 self.most_reads_in_flight = max(self.most_reads_in_flight, self.reads_in_flight)
             cycle += 1
 
