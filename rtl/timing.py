@@ -29,6 +29,10 @@ GOAL_MHZ = 125
 #: Component name -> function that makes it with its default parameters, as "module:attribute".
 COMPONENTS: dict[str, str] = {
     "packer": "byway.rtl.bus.packer:Packer",
+    "dma_reader": "byway.rtl.transmit.reader:DmaReader",
+    "checksummer": "byway.rtl.transmit.checksum:Checksummer",
+    "frame_buffer": "byway.rtl.transmit.frame_buffer:FrameBuffer",
+    "gmii_transmitter": "byway.rtl.mac.gmii:GmiiTransmitter",
 }
 
 TABLE = pathlib.Path(__file__).with_name("timing.json")
