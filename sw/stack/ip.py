@@ -33,7 +33,7 @@ class PartitionBytes(Protocol):
 class IpUser(Protocol):
     """What the IP mechanism calls: the TCP mechanism above it."""
 
-    def receive(self, packet: IP) -> None:
+    def receive(self, packet: Packet) -> None:
         """Take a packet that is addressed to this host."""
         ...
 

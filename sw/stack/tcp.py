@@ -13,7 +13,7 @@ receives only as much as a sender needs: data that arrives is acknowledged and h
 import enum
 from collections.abc import Callable
 
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import TCP
 from scapy.packet import Packet, Raw
 
 from byway.sw.stack.ip import IpMechanism
@@ -282,7 +282,7 @@ class TcpConnection:
 
     # -- receiving
 
-    def receive(self, packet: IP) -> None:
+    def receive(self, packet: Packet) -> None:
         """Take a segment of this connection."""
         segment = packet[TCP]
         length = packet.len - 4 * packet.ihl - 4 * segment.dataofs
@@ -465,7 +465,7 @@ class TcpMechanism:
         if expired:
             self.flush()
 
-    def receive(self, packet: IP) -> None:
+    def receive(self, packet: Packet) -> None:
         """Take a packet from the IP mechanism."""
         if TCP not in packet:
             return
