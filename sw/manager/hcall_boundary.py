@@ -1,0 +1,131 @@
+"""The boundary between a partition and the partition manager.
+
+An hcall takes 64-bit registers and answers a return code, with values in further registers where
+LoPAR says so. Behind the boundary a refusal is an exception, raised before anything has changed; in
+front of it, it is a return code, and a count. Wrong arguments never do more than that.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from byway.sw.hardware import PhysicalMemory
+from byway.sw.manager.connection import Transport
+from byway.sw.manager.counters import Counters
+from byway.sw.manager.directory import Directory
+from byway.sw.manager.dispatch import Dispatcher
+from byway.sw.manager.return_codes import ReturnCode
+
+if TYPE_CHECKING:
+    from byway.sw.manager.partition import Partition
+
+__all__ = [
+    "HcallFamily",
+    "HcallObserver",
+    "HcallRefusedError",
+    "HcallServices",
+    "code_alone",
+    "code_and_two_values",
+    "code_and_value",
+    "hcall",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound="HcallFamily")
+
+HcallObserver = Callable[["Partition", str, tuple[object, ...], ReturnCode], None]
+"""Told of every hcall: caller, name, arguments, answer."""
+
+_REGISTER_END = 1 << 64
+
+
+class HcallRefusedError(Exception):
+    """Ends an hcall with `code`; `value` goes into the next register of those that return one."""
+
+    def __init__(self, code: ReturnCode, value: int = 0):
+        super().__init__(code.name)
+        self.code = code
+        self.value = value
+
+
+@dataclass(frozen=True)
+class HcallServices:
+    """What the hcalls work on."""
+
+    memory: PhysicalMemory
+    directory: Directory
+    transport: Transport
+    dispatcher: Dispatcher
+    counters: Counters
+    on_hcall: HcallObserver | None
+
+
+class HcallFamily:
+    """Some hcalls, bound to the partition that calls them."""
+
+    def __init__(self, caller: "Partition", services: HcallServices):
+        self._caller = caller
+        self._services = services
+
+    def _begin(self, name: str) -> None:
+        self._services.dispatcher.switch_to(self._caller)
+        self._services.counters.hcalls[name] += 1
+
+    def _end(self, name: str, arguments: tuple[object, ...], code: ReturnCode) -> None:
+        if code is not ReturnCode.H_SUCCESS:
+            self._services.counters.refusals[self._caller.name, name, code] += 1
+        if self._services.on_hcall:
+            self._services.on_hcall(self._caller, name, arguments, code)
+
+
+def code_alone(code: ReturnCode, value: int) -> ReturnCode:
+    """Form of a refusal of an hcall that returns no value."""
+    return code
+
+
+def code_and_value(code: ReturnCode, value: int) -> tuple[ReturnCode, int]:
+    """Form of a refusal of an hcall that returns one value."""
+    return code, value
+
+
+def code_and_two_values(code: ReturnCode, value: int) -> tuple[ReturnCode, int, int]:
+    """Form of a refusal of an hcall that returns two values."""
+    return code, value, 0
+
+
+def hcall(
+    form: Callable[[ReturnCode, int], R],
+) -> Callable[[Callable[Concatenate[F, P], R]], Callable[Concatenate[F, P], R]]:
+    """Make a method an hcall: counted, observed, and answering where it refuses.
+
+    Parameters
+    ----------
+    form
+        What it returns when refused.
+    """
+
+    def decorate(method: Callable[Concatenate[F, P], R]) -> Callable[Concatenate[F, P], R]:
+        name = method.__name__
+
+        @functools.wraps(method)
+        def call(self: F, *args: P.args, **kwargs: P.kwargs) -> R:
+            self._begin(name)
+            arguments = (*args, *kwargs.values())
+            code = ReturnCode.H_SUCCESS
+            try:
+                if not all(0 <= a < _REGISTER_END for a in arguments if isinstance(a, int)):
+                    raise HcallRefusedError(ReturnCode.H_PARAMETER)
+                answer = method(self, *args, **kwargs)
+                code = answer[0] if isinstance(answer, tuple) else answer
+            except HcallRefusedError as refusal:
+                code = refusal.code
+                answer = form(refusal.code, refusal.value)
+            assert isinstance(code, ReturnCode)
+            self._end(name, arguments, code)
+            return answer
+
+        return call
+
+    return decorate

@@ -1,0 +1,339 @@
+"""A machine without RTL: memory, and registers whose manager page behaves as the contract says.
+
+`FakeHardware` is what the partition manager can be tested against alone. Its translation bridge
+caches what it has translated until an invalidation is complete, so that an invalidation forgotten,
+or not waited for, shows as an access through a mapping that is gone.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from byway.sw.contract.access import Fields
+from byway.sw.contract.records import TranslationControlEntry
+from byway.sw.contract.registers import (
+    ADAPTER_PAGE,
+    IDENTITY_PAGE,
+    MANAGER_PAGE,
+    PAGE_SIZE,
+    FaultReason,
+    IdentityGeometry,
+    IdentityPage,
+    InvalidateScope,
+    ManagerBinding,
+    ManagerFaultAddress,
+    ManagerFaultRecord,
+    ManagerFaultStatus,
+    ManagerInvalidate,
+    ManagerInvalidatePage,
+    ManagerInvalidateStatus,
+    ManagerPage,
+    WindowControl,
+    WindowSize,
+    WindowTableBase,
+)
+from byway.sw.hardware import RegisterBus
+from byway.sw.manager.manager import PartitionManager
+from byway.sw.manager.partition import Partition
+
+FAULT_QUEUE = 4
+BUSY_READS = 3
+
+
+class FakeMemory:
+    """System memory in a bytearray."""
+
+    def __init__(self, size: int):
+        self.bytes = bytearray(size)
+
+    @property
+    def size(self) -> int:
+        return len(self.bytes)
+
+    def read(self, address: int, length: int) -> bytes:
+        self._check(address, length)
+        return bytes(self.bytes[address : address + length])
+
+    def write(self, address: int, data: bytes) -> None:
+        self._check(address, len(data))
+        self.bytes[address : address + len(data)] = data
+
+    def _check(self, address: int, length: int) -> None:
+        if address < 0 or length < 0 or address + length > self.size:
+            raise IndexError(f"{length} bytes at {address:#x}")
+
+
+class _OffsetFinder:
+    """A bus that only notes where it is accessed."""
+
+    offset = 0
+
+    def read(self, offset: int) -> int:
+        self.offset = offset
+        return 0
+
+    def write(self, offset: int, value: int) -> None:
+        raise AssertionError
+
+
+def offset_of(page: Callable[[RegisterBus], object], *path: str | int) -> int:
+    """Offset of the register `path` of the accessor `page`, learnt by reading it."""
+    finder = _OffsetFinder()
+    node = page(finder)
+    for step in path:
+        node = node[step] if isinstance(step, int) else getattr(node, step)  # type: ignore[index]
+    node.read()  # type: ignore[attr-defined]
+    return finder.offset & ~7 if path[-1] in {"table_base", "fault_address"} else finder.offset
+
+
+class StoragePage:
+    """A page of registers that keep what is written to them."""
+
+    def __init__(self):
+        self.words = [0] * (PAGE_SIZE // 4)
+
+    def read(self, offset: int) -> int:
+        return self.words[offset // 4]
+
+    def write(self, offset: int, value: int) -> None:
+        self.words[offset // 4] = value
+
+    def fields(self, offset: int, kind: type[Fields]) -> Fields:
+        words = self.words[offset // 4 : offset // 4 + kind.SIZE // 4]
+        return kind.from_int(sum(word << (32 * n) for n, word in enumerate(words)))
+
+    def put(self, offset: int, fields: Fields) -> None:
+        for part in range(fields.SIZE // 4):
+            self.words[offset // 4 + part] = fields.to_int() >> (32 * part) & 0xFFFF_FFFF
+
+
+@dataclass
+class Fault:
+    requester: int
+    window: int
+    reason: FaultReason
+    write: bool
+    address: int
+
+
+class FakeBridge(StoragePage):
+    """The manager page and the translation bridge behind it."""
+
+    def __init__(self, memory: FakeMemory, windows: int):
+        super().__init__()
+        self.memory = memory
+        self.iotlb: dict[tuple[int, int], TranslationControlEntry] = {}
+        self.fault_queue: deque[Fault] = deque()
+        self.lost = 0
+        self.stuck = False
+        self.invalidations: list[ManagerInvalidate] = []
+        self._busy = 0
+        self._invalidate = offset_of(ManagerPage, "invalidate")
+        self._invalidate_page = offset_of(ManagerPage, "invalidate_page")
+        self._invalidate_status = offset_of(ManagerPage, "invalidate_status")
+        self._fault_status = offset_of(ManagerPage, "fault_status")
+        self._fault_record = offset_of(ManagerPage, "fault_record")
+        self._fault_address = offset_of(ManagerPage, "fault_address")
+        self._interrupt_enable = offset_of(ManagerPage, "interrupt_enable")
+
+    @property
+    def interrupt(self) -> bool:
+        return bool(self.words[self._interrupt_enable // 4] and self.fault_queue)
+
+    def read(self, offset: int) -> int:
+        if offset == self._invalidate_status:
+            busy = self._busy > 0
+            if busy and not self.stuck:
+                self._busy -= 1
+                if not self._busy:
+                    self._forget()
+            return ManagerInvalidateStatus(busy=busy).to_int()
+        if offset == self._invalidate:
+            return super().read(offset) & ~ManagerInvalidate(start=1).to_int()
+        if offset == self._fault_status:
+            valid = bool(self.fault_queue)
+            return ManagerFaultStatus(valid=valid, lost=min(self.lost, 0xFFFF)).to_int()
+        if offset in {self._fault_record, self._fault_address, self._fault_address + 4}:
+            return self._shown(offset)
+        return super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self._invalidate:
+            if not self._busy:
+                super().write(offset, value)
+                command = ManagerInvalidate.from_int(value)
+                if command.start:
+                    self.invalidations.append(command)
+                    self._busy = BUSY_READS
+        elif offset == self._fault_status:
+            status = ManagerFaultStatus.from_int(value)
+            if status.valid and self.fault_queue:
+                self.fault_queue.popleft()
+            if status.lost:
+                self.lost = 0
+        else:
+            super().write(offset, value)
+
+    def translate(self, requester: int, ioba: int, *, write: bool = False) -> int | None:
+        """Physical address of an access of the adapter; None if it is refused."""
+        binding = self.fields(offset_of(ManagerPage, "binding", requester), ManagerBinding)
+        assert isinstance(binding, ManagerBinding)
+        page, within = divmod(ioba, PAGE_SIZE)
+        reason, entry = None, TranslationControlEntry()
+        if not binding.valid:
+            reason = FaultReason.UNBOUND
+        else:
+            reason, entry = self._look_up(binding.window, page)
+        if reason is None and not (entry.write if write else entry.read):
+            reason = FaultReason.WRITE_DENIED if write else FaultReason.READ_DENIED
+            if not entry.write and not entry.read:
+                reason = FaultReason.NOT_MAPPED
+        if reason is None:
+            return entry.rpn * PAGE_SIZE + within
+        window = binding.window if binding.valid else 0
+        if len(self.fault_queue) < FAULT_QUEUE:
+            self.fault_queue.append(Fault(requester, window, reason, write, ioba))
+        else:
+            self.lost += 1
+        return None
+
+    def _look_up(
+        self, window: int, page: int
+    ) -> tuple[FaultReason | None, TranslationControlEntry]:
+        nothing = TranslationControlEntry()
+        control = self.fields(offset_of(ManagerPage, "window", window, "control"), WindowControl)
+        size = self.fields(offset_of(ManagerPage, "window", window, "size"), WindowSize)
+        base = self.fields(offset_of(ManagerPage, "window", window, "table_base"), WindowTableBase)
+        assert isinstance(control, WindowControl)
+        assert isinstance(size, WindowSize)
+        assert isinstance(base, WindowTableBase)
+        if not control.enable:
+            return FaultReason.WINDOW_DISABLED, nothing
+        if page >= size.entries:
+            return FaultReason.EXTENT, nothing
+        if (window, page) not in self.iotlb:
+            at = base.page * PAGE_SIZE + page * TranslationControlEntry.SIZE
+            entry = TranslationControlEntry.unpack(
+                self.memory.read(at, TranslationControlEntry.SIZE)
+            )
+            if not entry.read and not entry.write:
+                return None, entry
+            self.iotlb[window, page] = entry
+        return None, self.iotlb[window, page]
+
+    def _forget(self) -> None:
+        command = self.fields(self._invalidate, ManagerInvalidate)
+        index = self.fields(self._invalidate_page, ManagerInvalidatePage)
+        assert isinstance(command, ManagerInvalidate)
+        assert isinstance(index, ManagerInvalidatePage)
+        if command.scope is InvalidateScope.EVERYTHING:
+            self.iotlb.clear()
+        elif command.scope is InvalidateScope.WINDOW:
+            self.iotlb = {k: v for k, v in self.iotlb.items() if k[0] != command.window}
+        else:
+            self.iotlb.pop((command.window, index.index), None)
+
+    def _shown(self, offset: int) -> int:
+        if not self.fault_queue:
+            return 0
+        fault = self.fault_queue[0]
+        if offset == self._fault_record:
+            return ManagerFaultRecord(
+                requester=fault.requester,
+                window=fault.window,
+                reason=fault.reason,
+                write=fault.write,
+            ).to_int()
+        address = ManagerFaultAddress(address=fault.address).to_int()
+        return address >> 8 * (offset - self._fault_address) & 0xFFFF_FFFF
+
+
+class FakeRegisters:
+    """The register space: a page model for each page, storage where nothing else is."""
+
+    def __init__(self, pages: dict[int, StoragePage], count: int):
+        self.pages = [pages.get(number) or StoragePage() for number in range(count)]
+
+    def read(self, offset: int) -> int:
+        return self._page(offset).read(offset % PAGE_SIZE)
+
+    def write(self, offset: int, value: int) -> None:
+        assert 0 <= value < 1 << 32
+        self._page(offset).write(offset % PAGE_SIZE, value)
+
+    def _page(self, offset: int) -> StoragePage:
+        if offset % 4 or not 0 <= offset // PAGE_SIZE < len(self.pages):
+            raise OSError(f"SLVERR at {offset:#x}")
+        return self.pages[offset // PAGE_SIZE]
+
+
+class FakeHardware:
+    """A machine with an adapter whose rings do nothing.
+
+    Tests set `adapter_interrupt` and `time_ns`, and let the adapter reach memory by `dma_read` and
+    `dma_write`. Other models of a page can be put into `registers.pages`.
+    """
+
+    def __init__(self, *, memory_bytes: int = 4 << 20, rings: int = 2, windows: int = 4):
+        self.memory = FakeMemory(memory_bytes)
+        self.bridge = FakeBridge(self.memory, windows)
+        identity = StoragePage()
+        identity.put(
+            offset_of(IdentityPage, "geometry"), IdentityGeometry(rings=rings, windows=windows)
+        )
+        known = {IDENTITY_PAGE // PAGE_SIZE: identity, MANAGER_PAGE // PAGE_SIZE: self.bridge}
+        self.registers = FakeRegisters(known, ADAPTER_PAGE // PAGE_SIZE + 2 + rings)
+        self.adapter_interrupt = False
+        self.time_ns = 0
+
+    @property
+    def manager_interrupt(self) -> bool:
+        return self.bridge.interrupt
+
+    def dma_read(self, requester: int, ioba: int, length: int) -> bytes | None:
+        """Bytes that the adapter reads within a page; None if the bridge refuses."""
+        address = self.bridge.translate(requester, ioba)
+        return None if address is None else self.memory.read(address, length)
+
+    def dma_write(self, requester: int, ioba: int, data: bytes) -> bool:
+        """Let the adapter write `data` within a page; return whether the bridge let it."""
+        address = self.bridge.translate(requester, ioba, write=True)
+        if address is None:
+            return False
+        self.memory.write(address, data)
+        return True
+
+
+@dataclass
+class Machine:
+    """A manager with a hosting partition that owns the adapter, and two hosted ones."""
+
+    hardware: FakeHardware
+    manager: PartitionManager
+    hosting: Partition
+    hosted: Partition
+    other: Partition
+
+
+@pytest.fixture
+def make_hardware() -> type[FakeHardware]:
+    return FakeHardware
+
+
+@pytest.fixture
+def hardware() -> FakeHardware:
+    return FakeHardware()
+
+
+@pytest.fixture
+def machine(hardware: FakeHardware) -> Machine:
+    manager = PartitionManager(hardware)
+    return Machine(
+        hardware=hardware,
+        manager=manager,
+        hosting=manager.create_partition("hosting", 256 * 1024),
+        hosted=manager.create_partition("hosted", 256 * 1024),
+        other=manager.create_partition("other", 256 * 1024),
+    )
