@@ -1,0 +1,208 @@
+"""The header of a super-frame: kept while the first segment streams, copied for every other.
+
+`HeaderCopier` gives each segment its header by the rule of large send [patent, "large frame send";
+IPv4: RFC 791, 3.1; TCP: RFC 9293, 3.1; CWR: RFC 3168, 6.1.2]. With m payload bytes a segment,
+segment n differs from the header given in
+
+- IPv4 total length: that of this segment;
+- IPv4 identification: n more, modulo 2^16;
+- TCP sequence number: n * m more, modulo 2^32;
+- FIN and PSH: cleared in all but the last segment;
+- CWR: cleared in all but the first.
+
+All else, options included, is as given. Checksums are left to the checksum block, which ignores
+what the fields hold.
+
+Clock domain: ``sync``. Latency: none from ``source`` to ``word``, so that the first segment streams
+without waiting for its header. Throughput: a word a cycle; ``ready`` drops for 1 cycle after the
+last word and after ``restart``.
+
+Fields have even offsets, hence are whole 16-bit halves of a word. Where they fall in the word to
+come is decided a cycle ahead, from its distances to the IP and TCP headers.
+"""
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from byway.rtl.transmit.segment_plan import SegmentPlan
+
+__all__ = ["HeaderCopier"]
+
+# Offsets of the fields within their headers, in 16-bit halves.
+_IP_LENGTH = 1
+_IP_IDENTIFICATION = 2
+_TCP_SEQUENCE_HIGH = 2
+_TCP_SEQUENCE_LOW = 3
+_TCP_FLAGS = 6
+
+# The half that holds the flags, in network order.
+_FIN = 0x0001
+_PSH = 0x0008
+_CWR = 0x0080
+
+
+def _swapped(half: Value) -> Value:
+    """Network order to the order of lanes, and back."""
+    return half.rotate_left(8)
+
+
+class HeaderCopier(wiring.Component):
+    """Keeps a header and gives it to each segment with the fields of that segment.
+
+    Parameters
+    ----------
+    data_width : int
+        Bits of a word: 16 or more, 8 times a power of two.
+    maximum_header : int
+        Longest header in bytes.
+
+    Members
+    -------
+    plan : In(SegmentPlan(lanes))
+        The segment in hand.
+    restart : In(1)
+        ``plan`` is another from the next cycle on, and the first of its frame.
+    proceed : In(1)
+        ``plan`` is another from the next cycle on, of the same frame.
+    source : In(data_width)
+        For the first segment: the word of the packet.
+    active : In(1)
+        A word of the header is wanted now; otherwise ``word`` is ``source``.
+    take : In(1)
+        ``word`` is taken, while ``active`` and ``ready``.
+    ready : Out(1)
+        ``word`` is there, apart from ``source``.
+    word : Out(data_width)
+        The word for the wire.
+    tail : Out(1)
+        It is the last word of the header. In the first segment payload follows in the same word.
+    """
+
+    plan: data.View
+    restart: Signal
+    proceed: Signal
+    source: Signal
+    active: Signal
+    take: Signal
+    ready: Signal
+    word: Signal
+    tail: Signal
+
+    def __init__(self, *, data_width: int, maximum_header: int):
+        self.data_width = data_width
+        self.lanes = data_width // 8
+        self.maximum_header = maximum_header
+        super().__init__(
+            {
+                "plan": In(SegmentPlan(self.lanes)),
+                "restart": In(1),
+                "proceed": In(1),
+                "source": In(data_width),
+                "active": In(1),
+                "take": In(1),
+                "ready": Out(1),
+                "word": Out(data_width),
+                "tail": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Step through the words, find the fields, keep what is given, patch what is copied."""
+        m = Module()
+        plan = self.plan
+        command = plan.command
+        halves = self.lanes // 2
+
+        # Step: row is that of the word in hand, unless a step to row 0 is still to be made.
+        row = Signal.like(plan.header_rows)
+        next_row = Signal.like(row)
+        coming_row = Signal.like(row)
+        step = Signal()
+        m.d.comb += step.eq(self.take | ~self.ready)
+        m.d.comb += coming_row.eq(Mux(self.ready, next_row, 0))
+        with m.If(step):
+            m.d.sync += row.eq(coming_row)
+            m.d.sync += next_row.eq(coming_row + 1)
+            m.d.sync += self.tail.eq(coming_row == plan.header_rows)
+            m.d.sync += self.ready.eq(1)
+        with m.If(self.restart | (self.take & self.tail)):
+            m.d.sync += self.ready.eq(0)
+
+        # Keep: the first segment's words as they come; read a row ahead of the word in hand.
+        depth = -(-self.maximum_header // self.lanes)
+        m.submodules.store = store = Memory(shape=self.data_width, depth=depth, init=[])
+        write = store.write_port()
+        read = store.read_port(domain="comb")
+        kept = Signal(self.data_width)
+        m.d.comb += [
+            write.addr.eq(row),
+            write.data.eq(self.source),
+            write.en.eq(self.take & plan.first),
+            read.addr.eq(coming_row),
+        ]
+        with m.If(step):
+            m.d.sync += kept.eq(read.data)
+
+        # Find: halves from the word to come to each header, then which half holds which field.
+        distances = {}
+        for name, offset in ("ip", command.ip_offset), ("tcp", command.l4_offset):
+            reach = signed(len(offset) + 1)
+            coming = Signal(reach, name=f"{name}_distance")
+            after = Signal(reach, name=f"{name}_distance_after")
+            m.d.comb += coming.eq(Mux(self.ready, after, offset[1:]))
+            with m.If(step):
+                m.d.sync += after.eq(coming - halves)
+            distances[name] = coming
+
+        def find(name: str, header: str, field: int) -> Signal:
+            here = Signal(halves, name=f"{name}_here")
+            for half in range(halves):
+                with m.If(step):
+                    m.d.sync += here[half].eq(distances[header] == half - field)
+            return here
+
+        ip_length_here = find("ip_length", "ip", _IP_LENGTH)
+        identification_here = find("identification", "ip", _IP_IDENTIFICATION)
+        sequence_high_here = find("sequence_high", "tcp", _TCP_SEQUENCE_HIGH)
+        sequence_low_here = find("sequence_low", "tcp", _TCP_SEQUENCE_LOW)
+        flags_here = find("flags", "tcp", _TCP_FLAGS)
+
+        # Count: identification and sequence number as given, then on by one segment each time.
+        identification = Signal(16)
+        sequence = Signal(32)
+        with m.If(self.take & plan.first):
+            for half in range(halves):
+                given = _swapped(self.source.word_select(half, 16))
+                with m.If(identification_here[half]):
+                    m.d.sync += identification.eq(given)
+                with m.If(sequence_high_here[half]):
+                    m.d.sync += sequence[16:].eq(given)
+                with m.If(sequence_low_here[half]):
+                    m.d.sync += sequence[:16].eq(given)
+        with m.If(self.proceed):
+            m.d.sync += identification.eq(identification + 1)
+            m.d.sync += sequence.eq(sequence + command.mss)
+
+        # Patch: in each half one field at most.
+        origin = Mux(self.active & ~plan.first, kept, self.source)
+        cleared = Signal(16)
+        m.d.comb += cleared.eq(Mux(plan.last, 0, _FIN | _PSH) | Mux(plan.first, 0, _CWR))
+        for half in range(halves):
+            given = origin.word_select(half, 16)
+            patched = self.word.word_select(half, 16)
+            m.d.comb += patched.eq(given)
+            with m.If(self.active):
+                with m.If(flags_here[half]):
+                    m.d.comb += patched.eq(given & ~_swapped(cleared))
+                with m.If(ip_length_here[half]):
+                    m.d.comb += patched.eq(_swapped(plan.ip_length))
+                with m.If(~plan.first):
+                    with m.If(identification_here[half]):
+                        m.d.comb += patched.eq(_swapped(identification))
+                    with m.If(sequence_high_here[half]):
+                        m.d.comb += patched.eq(_swapped(sequence[16:]))
+                    with m.If(sequence_low_here[half]):
+                        m.d.comb += patched.eq(_swapped(sequence[:16]))
+        return m

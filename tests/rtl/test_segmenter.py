@@ -1,0 +1,431 @@
+# amaranth: UnusedElaboratable=no
+"""`Segmenter` cuts super-frames by the rule of large send and passes other frames through.
+
+The reference cuts bytes with `struct`; Scapy, which is not ours, checks the reference and a few of
+the segments that the hardware made.
+"""
+
+import random
+import struct
+from dataclasses import dataclass, field, replace
+
+import pytest
+from amaranth.sim import Simulator
+from scapy.layers.inet import IP, TCP, IPOption_RR
+from scapy.layers.l2 import Dot1Q, Ether
+
+from byway.rtl.transmit.segmenter import Segmenter
+from byway.sim.bench import get_packet, put_packet, stream_get, stream_put
+
+FIN, SYN, PSH, ACK, CWR = 0x01, 0x02, 0x08, 0x10, 0x80
+
+
+@dataclass
+class Frame:
+    """A frame to send; without `mss`, one to pass through."""
+
+    packet: bytes
+    mss: int = 0
+    header_length: int = 0
+    ip_offset: int = 0
+    l4_offset: int = 0
+    checksum_udp: int = 0
+    errors: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def command(self):
+        large = int(self.mss > 0)
+        return {
+            "total_length": len(self.packet),
+            "mss": self.mss,
+            "header_length": self.header_length,
+            "ip_offset": self.ip_offset,
+            "l4_offset": self.l4_offset,
+            "checksum_ipv4": large,
+            "checksum_tcp": large,
+            "checksum_udp": self.checksum_udp,
+            "large_send": large,
+        }
+
+
+@dataclass
+class Segment:
+    """A packet that leaves the segmenter, with the last byte of its frame that it needs."""
+
+    packet: bytes
+    last: bool
+    end: int
+
+
+def cut(frame):
+    """The reference: the segments of `frame`."""
+    if not frame.mss:
+        return [Segment(frame.packet, True, len(frame.packet))]
+    header, payload = frame.packet[: frame.header_length], frame.packet[frame.header_length :]
+    identification = struct.unpack_from("!H", header, frame.ip_offset + 4)[0]
+    sequence = struct.unpack_from("!I", header, frame.l4_offset + 4)[0]
+    starts = range(0, max(1, len(payload)), frame.mss)
+    segments = []
+    for number, start in enumerate(starts):
+        share = payload[start : start + frame.mss]
+        last = number == len(starts) - 1
+        own = bytearray(header)
+        ip_length = len(header) - frame.ip_offset + len(share)
+        struct.pack_into("!H", own, frame.ip_offset + 2, ip_length)
+        struct.pack_into("!H", own, frame.ip_offset + 4, (identification + number) % 2**16)
+        struct.pack_into("!I", own, frame.l4_offset + 4, (sequence + start) % 2**32)
+        if not last:
+            own[frame.l4_offset + 13] &= ~(FIN | PSH) & 0xFF
+        if number:
+            own[frame.l4_offset + 13] &= ~CWR & 0xFF
+        end = frame.header_length + start + len(share)
+        segments.append(Segment(bytes(own) + share, last, end))
+    return segments
+
+
+def first_error(frame, end, lanes):
+    """The error that the segment ending before byte `end` of `frame` must show, 0 for none."""
+    spoilt = [beat for beat in frame.errors if beat * lanes < end]
+    return frame.errors[min(spoilt)] if spoilt else 0
+
+
+def super_frame(
+    rng,
+    payload_length,
+    mss,
+    *,
+    vlan=False,
+    ip_options=0,
+    tcp_options=12,
+    flags=ACK,
+    identification=None,
+    sequence=None,
+):
+    """A TCP over IPv4 super-frame with random content; option lengths in bytes, multiples of 4."""
+    ethernet = rng.randbytes(12) + (b"\x81\x00\x00\x07" if vlan else b"") + b"\x08\x00"
+    identification = rng.getrandbits(16) if identification is None else identification
+    sequence = rng.getrandbits(32) if sequence is None else sequence
+    ip_header = struct.pack(
+        "!BBHHHBBH8s",
+        0x40 | 5 + ip_options // 4,
+        rng.getrandbits(8),
+        rng.getrandbits(16),
+        identification,
+        0x4000,
+        64,
+        6,
+        rng.getrandbits(16),
+        rng.randbytes(8),
+    ) + rng.randbytes(ip_options)
+    tcp_header = struct.pack(
+        "!HHIIBBHHH",
+        rng.getrandbits(16),
+        rng.getrandbits(16),
+        sequence,
+        rng.getrandbits(32),
+        5 + tcp_options // 4 << 4,
+        flags,
+        rng.getrandbits(16),
+        rng.getrandbits(16),
+        rng.getrandbits(16),
+    ) + rng.randbytes(tcp_options)
+    header = ethernet + ip_header + tcp_header
+    return Frame(
+        packet=header + rng.randbytes(payload_length),
+        mss=mss,
+        header_length=len(header),
+        ip_offset=len(ethernet),
+        l4_offset=len(ethernet) + len(ip_header),
+    )
+
+
+def random_frame(rng, *, error=0.0):
+    if rng.random() < 0.4:
+        frame = Frame(
+            rng.randbytes(rng.choice((14, 15, 16, 60, 61, 100, rng.randint(14, 300)))),
+            ip_offset=2 * rng.randrange(20),
+            l4_offset=2 * rng.randrange(100),
+            checksum_udp=rng.getrandbits(1),
+        )
+    else:
+        mss = rng.choice((64, 65, 66, 71, 72, rng.randint(64, 200)))
+        segments = rng.randint(0, 4)
+        exact = mss * segments
+        frame = super_frame(
+            rng,
+            rng.choice((exact, exact + 1, max(0, exact - 1), rng.randint(0, 4 * mss))),
+            mss,
+            vlan=rng.random() < 0.3,
+            ip_options=4 * rng.choice((0, 0, rng.randint(1, 10))),
+            tcp_options=4 * rng.choice((0, 3, rng.randint(0, 10))),
+            flags=rng.getrandbits(8),
+            identification=rng.choice((None, 0xFFFE)),
+            sequence=rng.choice((None, 0xFFFFFFFF - rng.randrange(300))),
+        )
+    if rng.random() < error:
+        beats = -(-len(frame.packet) // 8)
+        for _ in range(rng.randint(1, 3)):
+            frame.errors[rng.randrange(beats)] = rng.choice((2, 3))
+    return frame
+
+
+@dataclass
+class Result:
+    """What left, the cycle of each packet's last beat, and those of the first beat in and out."""
+
+    packets: list[bytes]
+    ends: list[int]
+    first_in: int
+    first_out: int
+
+
+def run(frames, *, data_width=64, seed="", idle=0.0, stall=0.0, headway=True):
+    """Send `frames` and check every packet, command and error against the reference.
+
+    With `headway` a frame's command is there as early as the segmenter takes it, otherwise after
+    random idle cycles.
+    """
+    segmenter = Segmenter(data_width=data_width)
+    lanes = data_width // 8
+    expected = [(frame, segment) for frame in frames for segment in cut(frame)]
+    packets, ends, last_errors = [], [], []
+    first_in = first_out = -1
+
+    async def watch(ctx):
+        nonlocal first_in, first_out
+        packet, out = segmenter.packet, segmenter.segment_packet
+        cycle = 0
+        async for _clk, _rst, put, offered, taken, beat in ctx.tick().sample(
+            packet.valid & packet.ready, out.valid, out.valid & out.ready, out.payload
+        ):
+            if put and first_in < 0:
+                first_in = cycle
+            if offered and first_out < 0:
+                first_out = cycle
+            if taken and beat.last:
+                ends.append(cycle)
+                last_errors.append(int(beat.error))
+            cycle += 1
+
+    async def put_commands(ctx):
+        rng = random.Random(f"commands {seed}")
+        for frame in frames:
+            await stream_put(
+                ctx, segmenter.frames, frame.command, rng=rng, idle=0.0 if headway else 0.9
+            )
+
+    async def put_packets(ctx):
+        rng = random.Random(f"packets {seed}")
+        if headway:
+            await ctx.tick().repeat(4)
+        for frame in frames:
+            await put_packet(
+                ctx, segmenter.packet, frame.packet, errors=frame.errors, rng=rng, idle=idle
+            )
+
+    async def get_commands(ctx):
+        rng = random.Random(f"segments {seed}")
+        for number, (frame, segment) in enumerate(expected):
+            command = await stream_get(ctx, segmenter.segments, rng=rng, stall=stall)
+            wanted = {
+                name: frame.command[name] for name in command.shape().members if name != "last"
+            }
+            found = {name: int(command[name]) for name in wanted}
+            assert found == wanted, f"segment {number}, seed {seed}"
+            assert bool(command.last) == segment.last, f"segment {number}, seed {seed}"
+
+    async def get_packets(ctx):
+        rng = random.Random(f"out {seed}")
+        for number, (frame, segment) in enumerate(expected):
+            packet, error = await get_packet(ctx, segmenter.segment_packet, rng=rng, stall=stall)
+            packets.append(packet)
+            assert packet == segment.packet, f"segment {number}, seed {seed}"
+            wanted = first_error(frame, segment.end, lanes)
+            assert error == wanted, f"segment {number}, seed {seed}"
+
+    simulator = Simulator(segmenter)
+    simulator.add_clock(8e-9)
+    simulator.add_process(watch)
+    simulator.add_testbench(put_commands)
+    simulator.add_testbench(put_packets)
+    simulator.add_testbench(get_commands)
+    simulator.add_testbench(get_packets)
+    simulator.run()
+    assert len(packets) == len(expected)
+    wanted = [first_error(frame, segment.end, lanes) for frame, segment in expected]
+    assert last_errors == wanted, f"seed {seed}"
+    return Result(packets, ends, first_in, first_out)
+
+
+def beats_of(packet):
+    return -(-len(packet) // 8)
+
+
+@pytest.mark.parametrize(
+    ("idle", "stall", "headway"),
+    [(0, 0, True), (0, 0, False), (0.5, 0, True), (0, 0.5, True), (0.3, 0.3, False)],
+)
+def test_mixed_frames_match_the_reference(idle, stall, headway):
+    seed = f"{idle} {stall} {headway}"
+    rng = random.Random(seed)
+    frames = [random_frame(rng) for _ in range(30)]
+    run(frames, seed=seed, idle=idle, stall=stall, headway=headway)
+
+
+@pytest.mark.parametrize("data_width", [16, 32, 128, 512])
+def test_other_widths_match_the_reference(data_width):
+    rng = random.Random(data_width)
+    frames = [random_frame(rng) for _ in range(12)]
+    run(frames, data_width=data_width, seed=data_width, idle=0.1, stall=0.1)
+
+
+@pytest.mark.parametrize("mss", [8, 13, 64, 65, 536, 1448, 9000])
+def test_every_mss_cuts_where_it_should(mss):
+    rng = random.Random(mss)
+    frames = [super_frame(rng, 2 * mss + rng.randint(1, mss - 1), mss, flags=0xFF)]
+    run(frames, seed=mss)
+
+
+def test_the_longest_super_frame_at_line_rate():
+    """65,535 bytes of IP, 46 segments: at MSS 1448 no segment takes more than 192 cycles.
+
+    10G at 156.25 MHz has 192.25 cycles for each.
+    """
+    rng = random.Random(65535)
+    result = run([super_frame(rng, 65535 - 52, 1448, flags=PSH | ACK)])
+    cycles = [after - before for before, after in zip(result.ends, result.ends[1:], strict=False)]
+    assert len(cycles) == 45
+    assert max(cycles) <= 192
+
+
+def test_a_segment_costs_two_cycles_more_than_its_beats_at_most():
+    rng = random.Random(7)
+    for tcp_options in (0, 4, 12):
+        for mss in range(64, 72):
+            frames = [super_frame(rng, 4 * mss + 9, mss, tcp_options=tcp_options)] * 2
+            result = run(frames)
+            costs = [
+                after - before - beats_of(packet)
+                for before, after, packet in zip(
+                    result.ends, result.ends[1:], result.packets[1:], strict=False
+                )
+            ]
+            # One cycle more where a super-frame begins.
+            opening = len(cut(frames[0])) - 1
+            assert max(costs[:opening] + costs[opening + 1 :]) <= 2, f"MSS {mss}"
+            assert costs[opening] <= 1, f"MSS {mss}"
+
+
+def test_frames_without_large_send_pass_at_full_rate():
+    rng = random.Random(8)
+    frames = [Frame(rng.randbytes(length)) for length in (60, 61, 14, 15, 16, 1514, 64, 60, 60)]
+    result = run(frames)
+    beats = sum(beats_of(packet) for packet in result.packets)
+    assert result.ends[-1] - result.first_out == beats - 1
+
+
+@pytest.mark.parametrize("large_send", [False, True])
+def test_a_beat_leaves_three_cycles_after_it_came(large_send):
+    rng = random.Random(9)
+    frame = super_frame(rng, 100, 64) if large_send else Frame(rng.randbytes(60))
+    result = run([frame])
+    assert result.first_out - result.first_in == 3
+
+
+def test_a_super_frame_without_payload_is_one_segment():
+    rng = random.Random(10)
+    frames = [super_frame(rng, 0, 64, tcp_options=options, flags=0xFF) for options in (0, 8, 12)]
+    result = run(frames)
+    assert [len(packet) for packet in result.packets] == [len(frame.packet) for frame in frames]
+
+
+@pytest.mark.parametrize("payload_length", [1, 64, 65, 128, 129])
+def test_the_last_segment_may_be_one_byte_or_whole(payload_length):
+    rng = random.Random(payload_length)
+    result = run([super_frame(rng, payload_length, 64, flags=0xFF)])
+    assert len(result.packets) == -(-payload_length // 64)
+
+
+def test_fin_and_psh_stay_on_the_last_segment_and_cwr_on_the_first():
+    rng = random.Random(11)
+    frame = super_frame(rng, 200, 64, flags=FIN | PSH | ACK | CWR)
+    result = run([frame])
+    flags = [packet[frame.l4_offset + 13] for packet in result.packets]
+    assert flags == [ACK | CWR, ACK, ACK, FIN | PSH | ACK]
+
+
+def test_identification_and_sequence_number_wrap():
+    rng = random.Random(12)
+    frame = super_frame(rng, 300, 100, identification=0xFFFF, sequence=0xFFFFFF9B)
+    result = run([frame])
+    packets = [Ether(packet) for packet in result.packets]
+    assert [packet[IP].id for packet in packets] == [0xFFFF, 0, 1]
+    assert [packet[TCP].seq for packet in packets] == [0xFFFFFF9B, 0xFFFFFFFF, 0x63]
+
+
+def test_the_longest_header_is_copied_whole():
+    maximum = 192
+    rng = random.Random(13)
+    frame = super_frame(rng, 300, 64, ip_options=40, tcp_options=40)
+    # What precedes IP may be any tags that software asks for; offsets alone count.
+    tags = rng.randbytes(maximum - frame.header_length)
+    frame = replace(
+        frame,
+        packet=tags + frame.packet,
+        header_length=maximum,
+        ip_offset=frame.ip_offset + len(tags),
+        l4_offset=frame.l4_offset + len(tags),
+    )
+    run([frame, frame])
+
+
+def test_a_spoilt_beat_spoils_its_segment_and_all_later_ones():
+    """Wherever the beat is: in the header, in a payload, or on both sides of a cut."""
+    rng = random.Random(14)
+    frames = []
+    sound = super_frame(rng, 150, 64)
+    for beat in range(beats_of(sound.packet)):
+        frames.append(replace(sound, errors={beat: 2 + beat % 2}))
+        frames.append(sound)
+    run(frames)
+
+
+def test_random_errors_are_neither_lost_nor_carried_over():
+    rng = random.Random(15)
+    frames = [random_frame(rng, error=0.5) for _ in range(40)]
+    run(frames, seed="15", idle=0.1, stall=0.1)
+
+
+def test_scapy_reads_the_segments():
+    """Options and VLAN tag as scapy builds them; lengths, numbers and data as it reads them."""
+    payload = random.Random(17).randbytes(1000)
+    header = (
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        / Dot1Q(vlan=7)
+        / IP(src="192.0.2.1", dst="192.0.2.2", id=7, options=[IPOption_RR(routers=["192.0.2.3"])])
+        / TCP(seq=1000, flags="FPA", options=[("NOP", None), ("NOP", None), ("Timestamp", (1, 2))])
+    )
+    packet = bytes(header / payload)
+    frame = Frame(
+        packet,
+        mss=300,
+        header_length=len(packet) - len(payload),
+        ip_offset=18,
+        l4_offset=18 + 4 * Ether(packet)[IP].ihl,
+    )
+    result = run([frame])
+    parsed = [Ether(packet) for packet in result.packets]
+    assert b"".join(bytes(packet[TCP].payload) for packet in parsed) == payload
+    for number, segment in enumerate(parsed):
+        assert segment[Dot1Q].vlan == 7
+        assert segment[IP].len == len(result.packets[number]) - 18
+        assert segment[IP].id == 7 + number
+        assert segment[IP].options[0].routers == ["192.0.2.3"]
+        assert segment[TCP].seq == 1000 + 300 * number
+        assert segment[TCP].options[2] == ("Timestamp", (1, 2))
+        assert str(segment[TCP].flags) == ("FPA" if number == 3 else "A")
+
+
+def test_a_maximum_header_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"^Maximum header must be 1 to 255 bytes, not 256$"):
+        Segmenter(maximum_header=256)
