@@ -29,6 +29,7 @@ GOAL_MHZ = 125
 #: Component name -> function that makes it with its default parameters, as "module:attribute".
 COMPONENTS: dict[str, str] = {
     "packer": "byway.rtl.bus.packer:Packer",
+    "read_arbiter": "byway.rtl.bus.read_arbiter:timing_sample",
     "segmenter": "byway.rtl.transmit.segmenter:Segmenter",
     "dma_reader": "byway.rtl.transmit.reader:DmaReader",
     "checksummer": "byway.rtl.transmit.checksum:Checksummer",
