@@ -1,0 +1,329 @@
+"""The registers of the contract behind AXI4-Lite, built from the model at elaboration.
+
+Each field that hardware and software share becomes an interface of its own on the bank, under the
+path it has in ``byway.rdl``: ``bank.adapter.ring[1].control.enable.value``. What it consists of
+depends on who holds the field (`byway.rtl.contract.model.FieldKind`):
+
+- storage: ``value`` out;
+- hardware: ``value`` in;
+- sticky (hwset): ``set`` in, ``value`` out; a set wins over a clear in the same cycle, so that no
+  event is lost;
+- pulse (singlepulse): ``value`` out, high for one cycle;
+- with swmod ``modify`` out as well: high for one cycle when software writes the field, in the first
+  cycle in which ``value`` is what was written; where writing 1 clears, only if a 1 is written.
+
+Constants have no port. All outputs are flip-flops.
+
+Towards software [AMBA AXI4, B1]: AW and W may come in any order; only bytes whose strobe is set are
+written, and a field counts as written if any of its bytes is. An access to an offset without a
+register, a write to a register without a writable field and a read of one without a readable field
+get SLVERR and change nothing. Bits 1:0 of an address are ignored. Reading the low half of a 64-bit
+register that the hardware changes keeps the high half of the same cycle, and reading the high half
+gives what was kept; there is one such copy, of the last. Halves that only software changes are read
+as they are.
+
+Clock domain: ``sync``. One access at a time each way. A read answers 5 cycles after its address; a
+write takes effect 4 cycles after the later of its address and data and answers 2 cycles after that.
+These figures hold for up to 128 words of registers; with more, answers take one cycle longer.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from byway.rtl.bus.axi4 import Resp
+from byway.rtl.bus.axi4_lite import AXI4LiteSignature
+from byway.rtl.contract.decode import AddressDecoder, SelectTree
+from byway.rtl.contract.model import (
+    WORD_BITS,
+    Field,
+    FieldKind,
+    Group,
+    Register,
+    register_space,
+)
+
+__all__ = ["RegisterBank"]
+
+_WORD_BYTES = WORD_BITS // 8
+#: Least bit of a byte address that counts.
+_WORD_SHIFT = 2
+
+
+class RegisterBank(wiring.Component):
+    """The register space; its laws stand at the head of this file.
+
+    Parameters
+    ----------
+    rings, windows : int or None
+        Transmit rings and translation windows; None stands for the contract's default.
+
+    Attributes
+    ----------
+    space : Group
+        The model that it is built from.
+
+    Members
+    -------
+    s_axil : In(AXI4LiteSignature)
+        Software. The address has as many bits as the register space needs.
+    manager, adapter, doorbell
+        Pages, and in them arrays, registers and fields as in ``byway.rdl``.
+
+    Raises
+    ------
+    ValueError
+        If the register space has no room for so many.
+    """
+
+    s_axil: Any
+    manager: Any
+    adapter: Any
+    doorbell: Any
+
+    def __init__(self, *, rings: int | None = None, windows: int | None = None):
+        self.space = register_space(rings=rings, windows=windows)
+        self._addr_width = (self.space.size - 1).bit_length()
+        bus = AXI4LiteSignature(addr_width=self._addr_width)
+        super().__init__({"s_axil": In(bus), **_group_members(self.space)})
+
+    def elaborate(self, platform):
+        """Describe the two ways to the registers."""
+        m = Module()
+        words = list(self._words())
+        self._elaborate_write(m, [word for word in words if word.writable])
+        self._elaborate_read(m, [word for word in words if word.readable])
+        return m
+
+    def _words(self) -> Iterator["_Word"]:
+        for path, address, register in self.space.registers():
+            ports: Any = self
+            if not any(map(_field_members, register.fields)):
+                path = ()  # Nothing but constants: it has no interface, and needs none.
+            for step in path:
+                ports = ports[step] if isinstance(step, int) else getattr(ports, step)
+            for base in range(0, register.width, WORD_BITS):
+                yield _Word(address + base // 8, register, base, ports)
+
+    def _decoder(self, words: list["_Word"]) -> AddressDecoder:
+        return AddressDecoder(
+            [word.address >> _WORD_SHIFT for word in words], self._addr_width - _WORD_SHIFT
+        )
+
+    def _elaborate_write(self, m: Module, words: list["_Word"]) -> None:
+        """Describe AW, W and B, and the fields that software writes."""
+        axil = self.s_axil
+        m.submodules.write_decoder = decoder = self._decoder(words)
+        m.submodules.write_answer = answer = SelectTree(len(words), 1)
+
+        # Address and data are kept until the answer is taken.
+        address = Signal(self._addr_width, name="write_address")
+        write = _Write(Signal(WORD_BITS), Signal(_WORD_BYTES), Signal(WORD_BITS))
+        address_ready = Signal(init=1)
+        data_ready = Signal(init=1)
+        m.d.comb += [axil.awready.eq(address_ready), axil.wready.eq(data_ready)]
+        with m.If(axil.awvalid & address_ready):
+            m.d.sync += [address.eq(axil.awaddr), address_ready.eq(0)]
+        with m.If(axil.wvalid & data_ready):
+            m.d.sync += [write.data.eq(axil.wdata), write.strobe.eq(axil.wstrb), data_ready.eq(0)]
+        strobed = Cat(bit.replicate(8) for bit in write.strobe)
+        m.d.sync += write.ones.eq(write.data & strobed)
+
+        # Whether any word is selected decides the answer.
+        m.d.comb += [
+            decoder.address.eq(address[_WORD_SHIFT:]),
+            answer.select.eq(decoder.select),
+            answer.values.eq(Const(~0, len(words))),
+        ]
+        answered = _delayed(m, decoder.start, decoder.LATENCY + answer.latency, "write")
+        with m.FSM(name="write"):
+            with m.State("COLLECT"), m.If(~address_ready & ~data_ready):
+                m.d.comb += decoder.start.eq(1)
+                m.next = "DECODE"
+            with m.State("DECODE"), m.If(answered):
+                m.d.sync += axil.bresp.eq(Mux(answer.selected, Resp.OKAY, Resp.SLVERR))
+                m.d.sync += axil.bvalid.eq(1)
+                m.next = "ANSWER"
+            with m.State("ANSWER"), m.If(axil.bready):
+                m.d.sync += [axil.bvalid.eq(0), address_ready.eq(1), data_ready.eq(1)]
+                m.next = "COLLECT"
+
+        # The selected word takes the data.
+        for number, word in enumerate(words):
+            for part in word.parts():
+                if part.field.writable:
+                    part.elaborate_write(m, decoder.select[number], write)
+
+    def _elaborate_read(self, m: Module, words: list["_Word"]) -> None:
+        """Describe AR and R, and the copy of a high half."""
+        axil = self.s_axil
+        m.submodules.read_decoder = decoder = self._decoder(words)
+
+        # Beside each value goes a bit that is set, to tell whether any word was selected.
+        halves = [(number, word) for number, word in enumerate(words) if word.is_kept]
+        m.submodules.read_values = values = SelectTree(len(words), WORD_BITS + 1)
+        m.submodules.read_halves = kept = SelectTree(len(halves), WORD_BITS + 1)
+        copy = Signal(WORD_BITS, name="read_copy")
+        m.d.comb += values.select.eq(decoder.select)
+        for number, word in enumerate(words):
+            value = copy if word.is_kept else word.value()
+            m.d.comb += values.values[number].eq(Cat(value, Const(1, 1)))
+        for place, (number, word) in enumerate(halves):
+            low = number - 1
+            m.d.comb += kept.select[place].eq(decoder.select[low])
+            m.d.comb += kept.values[place].eq(Cat(word.value(), Const(1, 1)))
+        with m.If(kept.selected[-1]):
+            m.d.sync += copy.eq(kept.selected)
+
+        # One access after the other.
+        ready = Signal(init=1, name="read_ready")
+        m.d.comb += [axil.arready.eq(ready), decoder.address.eq(axil.araddr[_WORD_SHIFT:])]
+        answered = _delayed(m, decoder.start, decoder.LATENCY + values.latency, "read")
+        with m.FSM(name="read"):
+            with m.State("ADDRESS"), m.If(axil.arvalid):
+                m.d.comb += decoder.start.eq(1)
+                m.d.sync += ready.eq(0)
+                m.next = "DECODE"
+            with m.State("DECODE"), m.If(answered):
+                m.d.sync += axil.rdata.eq(values.selected)
+                m.d.sync += axil.rresp.eq(Mux(values.selected[-1], Resp.OKAY, Resp.SLVERR))
+                m.d.sync += axil.rvalid.eq(1)
+                m.next = "ANSWER"
+            with m.State("ANSWER"), m.If(axil.rready):
+                m.d.sync += [axil.rvalid.eq(0), ready.eq(1)]
+                m.next = "ADDRESS"
+
+
+def _field_members(field: Field) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if field.kind is FieldKind.HARDWARE:
+        members["value"] = In(field.width)
+    elif field.kind is not FieldKind.CONSTANT:
+        # The published stubs lack `init`.
+        members["value"] = Out(field.width, init=field.reset)  # pyright: ignore[reportCallIssue]
+    if field.kind is FieldKind.STICKY:
+        members["set"] = In(1)
+    if field.modify:
+        members["modify"] = Out(1)
+    return members
+
+
+def _group_members(group: Group) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for member in group.members:
+        if isinstance(member, Group):
+            inner = _group_members(member)
+        else:
+            ports = {field.name: _field_members(field) for field in member.fields}
+            inner = {name: Out(wiring.Signature(port)) for name, port in ports.items() if port}
+        if inner:
+            single = Out(wiring.Signature(inner))
+            members[member.name] = single if member.count is None else single.array(member.count)
+    return members
+
+
+def _delayed(m: Module, start: Value, cycles: int, name: str) -> Value:
+    """`start`, `cycles` (at least 2) later."""
+    line = Signal(cycles, name=f"{name}_delay")
+    m.d.sync += line.eq(Cat(start, line[:-1]))
+    return line[-1]
+
+
+class _Write(NamedTuple):
+    """What is written: data, the strobe of each byte, and the ones in the bytes to be written."""
+
+    data: Signal
+    strobe: Signal
+    ones: Signal
+
+
+class _Part(NamedTuple):
+    """As much of a field as stands in one word: bits `here` of the word are bits `there` of it."""
+
+    field: Field
+    port: Any
+    here: range
+    there: range
+
+    def value(self) -> Value:
+        """What software reads here."""
+        if self.field.kind is FieldKind.PULSE or not self.field.readable:
+            return Const(0, len(self.here))
+        if self.field.kind is FieldKind.CONSTANT:
+            source = Const(self.field.reset, self.field.width)
+        else:
+            source = self.port.value
+        return source[self.there.start : self.there.stop]
+
+    def elaborate_write(self, m: Module, select: Value, write: _Write) -> None:
+        """Describe what a write does when the word is selected."""
+        field, port = self.field, self.port
+        ones = write.ones[self.here.start : self.here.stop] & select.replicate(len(self.here))
+        lanes = range(self.here.start // 8, (self.here.stop - 1) // 8 + 1)
+        if field.kind is FieldKind.STORAGE:
+            shift = self.there.start - self.here.start
+            for lane in lanes:
+                start, stop = max(self.here.start, lane * 8), min(self.here.stop, lane * 8 + 8)
+                with m.If(select & write.strobe[lane]):
+                    m.d.sync += port.value[start + shift : stop + shift].eq(write.data[start:stop])
+        elif field.kind is FieldKind.PULSE:
+            m.d.sync += port.value.eq(ones)
+        elif field.kind is FieldKind.STICKY:
+            value = port.value[self.there.start : self.there.stop]
+            m.d.sync += value.eq((value & ~ones) | port.set.replicate(len(value)))
+        if field.modify:
+            touched = write.strobe[lanes.start : lanes.stop].any() & select
+            m.d.sync += port.modify.eq(ones.any() if field.write_one_clears else touched)
+
+
+class _Word(NamedTuple):
+    """As much of a register as one access reads or writes.
+
+    ``base`` is the bit of the register that is bit 0 here; ``ports`` is the register's interface.
+    """
+
+    address: int
+    register: Register
+    base: int
+    ports: Any
+
+    @property
+    def readable(self) -> bool:
+        """Software may read the register."""
+        return any(field.readable for field in self.register.fields)
+
+    @property
+    def writable(self) -> bool:
+        """Software may write the register."""
+        return any(field.writable for field in self.register.fields)
+
+    @property
+    def is_kept(self) -> bool:
+        """A high half that is kept when the low half is read."""
+        changing = (FieldKind.HARDWARE, FieldKind.STICKY)
+        return self.base > 0 and any(field.kind in changing for field in self.register.fields)
+
+    def parts(self) -> Iterator[_Part]:
+        """The fields with bits here, from the least bit on."""
+        for field in sorted(self.register.fields, key=lambda field: field.low):
+            start = max(field.low, self.base)
+            stop = min(field.high + 1, self.base + WORD_BITS)
+            if start < stop:
+                yield _Part(
+                    field,
+                    getattr(self.ports, field.name, None),
+                    range(start - self.base, stop - self.base),
+                    range(start - field.low, stop - field.low),
+                )
+
+    def value(self) -> Value:
+        """What software reads here; 0 between the fields."""
+        pieces: list[Value] = []
+        filled = 0
+        for part in self.parts():
+            pieces += [Const(0, part.here.start - filled), part.value()]
+            filled = part.here.stop
+        return Cat(*pieces, Const(0, WORD_BITS - filled))
