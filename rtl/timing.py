@@ -28,6 +28,7 @@ GOAL_MHZ = 125
 
 #: Component name -> function that makes it with its default parameters, as "module:attribute".
 COMPONENTS: dict[str, str] = {
+    "register_bank": "byway.rtl.contract.register_bank:RegisterBank",
     "packer": "byway.rtl.bus.packer:Packer",
     "read_arbiter": "byway.rtl.bus.read_arbiter:timing_sample",
     "segmenter": "byway.rtl.transmit.segmenter:Segmenter",
