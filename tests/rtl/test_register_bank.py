@@ -19,6 +19,7 @@ from systemrdl.rdltypes.builtin_enums import OnWriteType
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.contract.model import elaborate
 from byway.rtl.contract.register_bank import RegisterBank
+from byway.sim.axi_lite_bench import AXILiteBench
 
 SIZES = [(2, 4), (3, 8)]
 
@@ -85,69 +86,6 @@ def strobed(strobe: int) -> int:
     return sum(0xFF << (8 * lane) for lane in range(4) if strobe >> lane & 1)
 
 
-class Software:
-    """An AXI4-Lite master, one access at a time, with random stalls on each channel."""
-
-    def __init__(self, bank: RegisterBank, rng: random.Random, longest_stall: int = 3):
-        self.axil = bank.s_axil
-        self.rng = rng
-        self.longest_stall = longest_stall
-
-    def stall(self) -> int:
-        return self.rng.randint(0, self.longest_stall)
-
-    async def write(self, ctx, address: int, data: int, strobe: int = 0xF) -> Resp:
-        axil = self.axil
-        ctx.set(axil.awaddr, address)
-        ctx.set(axil.wdata, data)
-        ctx.set(axil.wstrb, strobe)
-        resp = 0
-        wait = {"aw": self.stall(), "w": self.stall(), "b": self.stall()}
-        mine = {"aw": axil.awvalid, "w": axil.wvalid, "b": axil.bready}
-        while wait:
-            for channel in wait:
-                wait[channel] -= 1
-                ctx.set(mine[channel], wait[channel] < 0)
-            _clk, _rst, aw, w, b, resp = await ctx.tick().sample(
-                axil.awready, axil.wready, axil.bvalid, axil.bresp
-            )
-            assert not (b and ("aw" in wait or "w" in wait)), "answer before address and data"
-            for channel, theirs in (("aw", aw), ("w", w), ("b", b)):
-                if channel in wait and wait[channel] < 0 and theirs:
-                    del wait[channel]
-                    ctx.set(mine[channel], 0)
-        return Resp(resp)
-
-    async def read(self, ctx, address: int) -> tuple[Resp, int]:
-        axil = self.axil
-        await ctx.tick().repeat(1 + self.stall())
-        ctx.set(axil.araddr, address)
-        ctx.set(axil.arvalid, 1)
-        await ctx.tick().until(axil.arready)
-        ctx.set(axil.arvalid, 0)
-        for _cycle in range(self.stall()):
-            await ctx.tick()
-        ctx.set(axil.rready, 1)
-        resp, data = await ctx.tick().sample(axil.rresp, axil.rdata).until(axil.rvalid)
-        ctx.set(axil.rready, 0)
-        return Resp(resp), data
-
-
-async def watch_answers(ctx, bank: RegisterBank) -> None:
-    """Assert that an answer once valid stays as it is until it is taken [A3.2.1]."""
-    axil = bank.s_axil
-    channels = [(axil.bvalid, axil.bready, axil.bresp, axil.bresp)]
-    channels.append((axil.rvalid, axil.rready, axil.rresp, axil.rdata))
-    waiting: list[Any] = [None, None]
-    signals = [signal for channel in channels for signal in channel]
-    async for _clk, _rst, *values in ctx.tick().sample(*signals):
-        for number in range(2):
-            valid, ready, *payload = values[4 * number : 4 * number + 4]
-            if waiting[number] is not None:
-                assert [valid, *payload] == [1, *waiting[number]], "answer changed while it waited"
-            waiting[number] = payload if valid and not ready else None
-
-
 Bench = Callable[..., Any]
 
 
@@ -165,10 +103,7 @@ def run(
     rng = random.Random(seed)
 
     async def bench(ctx):
-        await test(ctx, bank, Software(bank, rng, longest_stall), rng)
-
-    async def watch(ctx):
-        await watch_answers(ctx, bank)
+        await test(ctx, bank, AXILiteBench(bank.s_axil, rng, longest_stall), rng)
 
     async def drive(ctx):
         if hardware is not None:
@@ -177,7 +112,7 @@ def run(
     simulator = Simulator(bank)
     simulator.add_clock(8e-9)
     simulator.add_testbench(bench)
-    simulator.add_testbench(watch, background=True)
+    simulator.add_testbench(AXILiteBench(bank.s_axil, rng).watch, background=True)
     simulator.add_testbench(drive, background=True)
     try:
         simulator.run()
@@ -229,7 +164,9 @@ def assert_ports(ctx, bank: RegisterBank, values: Values, sizes: tuple[int, int]
             assert shown == values[field.get_path()], field.get_path()
 
 
-async def assert_registers(ctx, software: Software, values: Values, sizes: tuple[int, int]) -> None:
+async def assert_registers(
+    ctx, software: AXILiteBench, values: Values, sizes: tuple[int, int]
+) -> None:
     """Every register reads as expected."""
     for word in words(*sizes):
         answer = await software.read(ctx, word.address)
@@ -263,29 +200,19 @@ def test_writes_change_the_strobed_bytes_of_their_register_and_nothing_else(size
     async def test(ctx, bank, software, rng):
         values = reset_values(*sizes)
         drive_inputs(ctx, bank, values, rng, sizes)
-        # All ones first, so that a bit that sticks to a neighbour shows.
         order = [(word, 0xFFFF_FFFF, 0xF) for word in words(*sizes)]
         order += [(word, rng.getrandbits(32), rng.getrandbits(4)) for word in words(*sizes)]
         rng.shuffle(order)
         for word, data, strobe in order:
             writable = any(field.is_sw_writable for field in word.register.fields())
-            answer = await software.write(ctx, word.address, data, strobe)
+            byte = word.address + rng.randrange(4)  # Bits 1:0 of an address are ignored.
+            answer = await software.write(ctx, byte, data, strobe)
             assert answer == (Resp.OKAY if writable else Resp.SLVERR), word.register.get_path()
             write_storage(values, word, data, strobe)
             assert_ports(ctx, bank, values, sizes)
         await assert_registers(ctx, software, values, sizes)
 
     run(test, rings=sizes[0], windows=sizes[1])
-
-
-def test_hardware_fields_read_as_driven_at_every_time():
-    async def test(ctx, bank, software, rng):
-        values = reset_values(2, 4)
-        for _round in range(3):
-            drive_inputs(ctx, bank, values, rng, (2, 4))
-            await assert_registers(ctx, software, values, (2, 4))
-
-    run(test)
 
 
 def test_offsets_without_a_register_answer_with_an_error_and_change_nothing():
@@ -305,28 +232,9 @@ def test_offsets_without_a_register_answer_with_an_error_and_change_nothing():
     run(test)
 
 
-def test_bits_1_and_0_of_an_address_are_ignored():
-    async def test(ctx, bank, software, rng):
-        values = reset_values(2, 4)
-        for word in words(2, 4):
-            byte = word.address + rng.randrange(4)
-            data = rng.getrandbits(32)
-            await software.write(ctx, byte, data)
-            write_storage(values, word, data, 0xF)
-            answer = await software.read(ctx, byte)
-            assert answer == (Resp.OKAY, on_bus(values, word)), word.register.get_path()
-
-    run(test)
-
-
 def test_reading_the_low_half_keeps_the_high_half_of_the_same_cycle():
     """The hardware shows values whose halves are equal, other ones in every cycle."""
-    wide = [
-        field
-        for field in fields(2, 4)
-        if field.parent.get_property("regwidth") == 64 and is_input(field)
-    ]
-    assert all((field.low, field.width) == (0, 64) for field in wide)
+    wide = [field for field in fields(2, 4) if is_input(field) and field.width == 64]
 
     async def hardware(ctx, bank):
         rng = random.Random(2)
@@ -384,14 +292,12 @@ def test_modify_tells_of_each_write_of_the_field_when_its_value_is_new():
     events: list[tuple[str, int]] = []
 
     async def hardware(ctx, bank):
-        signals = [signal for field in told for signal in ports_of(port(bank, field))]
+        interfaces = [port(bank, field) for field in told]
+        signals = [signal for port in interfaces for signal in (port.modify, port.value)]
         async for _clk, _rst, *values in ctx.tick().sample(*signals):
             for number, field in enumerate(told):
                 if values[2 * number]:
                     events.append((field.get_path(), values[2 * number + 1]))
-
-    def ports_of(interface):
-        return interface.modify, interface.value
 
     async def test(ctx, bank, software, rng):
         values = reset_values(2, 4)
@@ -501,7 +407,7 @@ def test_reads_and_writes_go_on_at_the_same_time():
 
     async def hardware(ctx, bank):
         nonlocal reading
-        software = Software(bank, random.Random(3))
+        software = AXILiteBench(bank.s_axil, random.Random(3))
         values = reset_values(2, 4)
         for word in [word for word in words(2, 4) if word.address < 0x1000] * 5:
             answer = await software.read(ctx, word.address)
