@@ -1,0 +1,292 @@
+# amaranth: UnusedElaboratable=no
+"""`Checksummer` finds the checksums that scapy finds [RFC 791, 768, 9293, 1071].
+
+Packets come with rubbish in their checksum fields; what the insertions make of them is compared
+byte for byte. Packets that make no sense are compared with the definition in plain Python.
+"""
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from amaranth.sim import Simulator
+from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Raw
+
+from byway.rtl.transmit.checksum import Checksummer, OnesComplementSum
+from byway.sim.bench import get_packet, put_packet, stream_put
+
+
+@dataclass(frozen=True)
+class Job:
+    """A packet and what to do with it."""
+
+    packet: bytes
+    ip_offset: int = 14
+    l4_offset: int = 34
+    ipv4: bool = False
+    tcp: bool = False
+    udp: bool = False
+    last: bool = True
+
+    @property
+    def command(self):
+        return {
+            "ip_offset": self.ip_offset,
+            "l4_offset": self.l4_offset,
+            "checksum_ipv4": int(self.ipv4),
+            "checksum_tcp": int(self.tcp),
+            "checksum_udp": int(self.udp),
+            "last": int(self.last),
+        }
+
+    @property
+    def ipv4_field(self):
+        return self.ip_offset + 10
+
+    @property
+    def l4_field(self):
+        return self.l4_offset + (6 if self.udp else 16)
+
+
+def ones_complement_sum(data):
+    total = sum(
+        int.from_bytes(data[i : i + 2].ljust(2, b"\0"), "big") for i in range(0, len(data), 2)
+    )
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def without(data, offset):
+    """`data` with zeros for the halfword at `offset`, as far as it reaches."""
+    zeroed = bytearray(data)
+    for index in (offset, offset + 1):
+        if 0 <= index < len(zeroed):
+            zeroed[index] = 0
+    return bytes(zeroed)
+
+
+def expected_ipv4(job):
+    header = without(job.packet, job.ipv4_field)[job.ip_offset : job.l4_offset]
+    return 0xFFFF - ones_complement_sum(header)
+
+
+def expected_l4(job):
+    addresses = job.packet[job.ip_offset + 12 : job.ip_offset + 20]
+    length = len(job.packet) - job.l4_offset
+    pseudo = addresses + bytes([0, 17 if job.udp else 6]) + length.to_bytes(2, "big")
+    payload = without(job.packet, job.l4_field)[job.l4_offset :]
+    checksum = 0xFFFF - ones_complement_sum(pseudo + payload)
+    return 0xFFFF if job.udp and checksum == 0 else checksum
+
+
+def insert(job, insertion):
+    """The packet of `job` with the enabled fields of `insertion` replaced."""
+    packet = bytearray(job.packet)
+    for field in (insertion.ipv4, insertion.l4):
+        if field.enable:
+            offset = 2 * field.halfword
+            packet[offset : offset + 2] = int(field.value).to_bytes(2, "little")
+    return bytes(packet)
+
+
+@dataclass
+class Outcome:
+    packets: list
+    insertions: list
+    beat_cycles: list
+    last_beat_cycles: list
+    insertion_cycles: list
+
+
+def run(jobs, *, data_width=64, rng=None, idle=0.0, late=0.0, stall=0.0, errors=None):
+    """Stream `jobs`; packets idle, commands come late, and the output stalls, at random."""
+    dut = Checksummer(data_width=data_width)
+    outcome = Outcome([], [], [], [], [])
+
+    async def give_commands(ctx):
+        for job in jobs:
+            await stream_put(ctx, dut.segments, job.command, rng=rng, idle=late)
+
+    async def give_packets(ctx):
+        for number, job in enumerate(jobs):
+            spoilt = (errors or {}).get(number)
+            await put_packet(ctx, dut.packet, job.packet, errors=spoilt, rng=rng, idle=idle)
+
+    async def take_packets(ctx):
+        for _ in jobs:
+            outcome.packets.append(await get_packet(ctx, dut.checked, rng=rng, stall=stall))
+        await ctx.tick().repeat(20)
+
+    async def watch(ctx):
+        cycle = 0
+        outputs = [
+            dut.checked.valid, dut.checked.ready, dut.checked.payload.last,
+            dut.insertions.valid, dut.insertions.payload,
+        ]  # fmt: skip
+        async for _clk, _rst, valid, ready, last, inserted, insertion in ctx.tick().sample(
+            *outputs
+        ):
+            if valid and ready:
+                outcome.beat_cycles.append(cycle)
+                if last:
+                    outcome.last_beat_cycles.append(cycle)
+            if inserted:
+                outcome.insertions.append(insertion)
+                outcome.insertion_cycles.append(cycle)
+            cycle += 1
+
+    simulator = Simulator(dut)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(give_commands)
+    simulator.add_testbench(give_packets)
+    simulator.add_testbench(take_packets)
+    simulator.add_testbench(watch, background=True)
+    simulator.run()
+    return outcome
+
+
+def check(jobs, outcome, context):
+    assert [packet for packet, _error in outcome.packets] == [job.packet for job in jobs], context
+    assert len(outcome.insertions) == len(jobs), context
+    for number, (job, insertion) in enumerate(zip(jobs, outcome.insertions, strict=True)):
+        where = f"packet {number}, {job}, {context}"
+        assert insertion.last == job.last, where
+        assert insertion.ipv4.enable == job.ipv4, where
+        assert insertion.l4.enable == (job.tcp or job.udp), where
+        if job.ipv4:
+            assert 2 * insertion.ipv4.halfword == job.ipv4_field, where
+            value = int.from_bytes(int(insertion.ipv4.value).to_bytes(2, "little"), "big")
+            assert value == expected_ipv4(job), where
+        if job.tcp or job.udp:
+            assert 2 * insertion.l4.halfword == job.l4_field, where
+            value = int.from_bytes(int(insertion.l4.value).to_bytes(2, "little"), "big")
+            assert value == expected_l4(job), where
+
+
+def internet_packet(rng, *, udp, tagged, options, payload):
+    """A packet from scapy: as it should be, and the job of making it so again."""
+    ether = Ether(src=rng.randbytes(6).hex(":"), dst=rng.randbytes(6).hex(":"))
+    if tagged:
+        ether /= Dot1Q(vlan=rng.randrange(4095))
+    addresses = [".".join(str(byte) for byte in rng.randbytes(4)) for _ in range(2)]
+    ip = IP(src=addresses[0], dst=addresses[1], id=rng.getrandbits(16))
+    ip.options = [IPOption_NOP()] * (4 * options)
+    ports = {"sport": rng.getrandbits(16), "dport": rng.getrandbits(16)}
+    l4 = UDP(**ports) if udp else TCP(**ports, seq=rng.getrandbits(32), options=[("NOP", None)] * 3)
+    right = bytes(ether / ip / l4 / Raw(rng.randbytes(payload)))
+
+    ip_offset = 18 if tagged else 14
+    l4_offset = ip_offset + 20 + 4 * options
+    job = Job(right, ip_offset, l4_offset, ipv4=True, tcp=not udp, udp=udp)
+    rubbish = bytearray(right)
+    for offset in (job.ipv4_field, job.l4_field):
+        rubbish[offset : offset + 2] = rng.randbytes(2)
+    return right, Job(bytes(rubbish), ip_offset, l4_offset, ipv4=True, tcp=not udp, udp=udp)
+
+
+@pytest.mark.parametrize(
+    ("idle", "late", "stall"), [(0, 0, 0), (0.3, 0.3, 0.3), (0, 0.9, 0), (0, 0, 0.7)]
+)
+def test_checksums_are_those_of_scapy(idle, late, stall):
+    seed = f"scapy {idle} {late} {stall}"
+    rng = random.Random(seed)
+    cases = [
+        internet_packet(
+            rng,
+            udp=rng.random() < 0.5,
+            tagged=rng.random() < 0.5,
+            options=rng.choice([0, 0, 1, 5, 10]),
+            payload=rng.choice([0, 1, 2, 3, rng.randint(4, 200), rng.randint(4, 30)]),
+        )
+        for _ in range(40)
+    ]
+    jobs = [job for _right, job in cases]
+    outcome = run(jobs, rng=rng, idle=idle, late=late, stall=stall)
+    check(jobs, outcome, f"seed {seed!r}")
+    for (right, job), insertion in zip(cases, outcome.insertions, strict=True):
+        assert insert(job, insertion) == right, f"seed {seed!r}"
+
+
+@pytest.mark.parametrize("data_width", [32, 64, 128])
+def test_any_packet_and_any_offsets_give_the_defined_sums(data_width):
+    seed = 1071 + data_width
+    rng = random.Random(seed)
+    jobs = []
+    for _ in range(60):
+        size = rng.choice([rng.randint(14, 70), rng.randint(40, 330)])
+        packet = rng.choice([rng.randbytes, lambda n: b"\xff" * n, bytes])(size)
+        # The parser lets through any even offsets in order, with room for an IPv4 header.
+        l4_offset = rng.randrange(20, 256, 2)
+        ip_offset = rng.randrange(0, l4_offset - 18, 2)
+        if l4_offset >= size:
+            l4_offset = ip_offset = 0
+        kind = rng.choice(["none", "tcp", "udp"]) if l4_offset else "none"
+        jobs.append(
+            Job(
+                packet,
+                ip_offset,
+                l4_offset,
+                ipv4=bool(l4_offset) and rng.random() < 0.6,
+                tcp=kind == "tcp",
+                udp=kind == "udp",
+                last=rng.random() < 0.5,
+            )
+        )
+    outcome = run(jobs, data_width=data_width, rng=rng, idle=0.1, stall=0.1)
+    check(jobs, outcome, f"seed {seed}")
+
+
+def test_udp_checksum_of_zero_is_sent_as_all_ones():
+    rng = random.Random(768)
+    _right, job = internet_packet(rng, udp=True, tagged=False, options=0, payload=20)
+    # Chosen so that the sum comes to 0xFFFF: the last halfword is the missing part.
+    blank = job.packet[:-2] + bytes(2)
+    missing = expected_l4(Job(blank, ipv4=True, udp=True))
+    udp = Job(blank[:-2] + missing.to_bytes(2, "big"), ipv4=True, udp=True)
+    assert expected_l4(udp) == 0xFFFF
+    outcome = run([udp])
+    assert outcome.insertions[0].l4.value == 0xFFFF
+
+
+def test_longest_packets_are_summed_to_their_last_byte_without_losing_a_carry():
+    packets = [b"\xff" * 9216, random.Random(9216).randbytes(9215)]
+    jobs = [Job(packet, ipv4=True, tcp=True) for packet in packets]
+    check(jobs, run(jobs), "longest packets")
+
+
+def test_a_beat_a_cycle_without_a_bubble_between_packets():
+    rng = random.Random(64)
+    jobs = [
+        Job(rng.randbytes(size), ipv4=True, tcp=True) for size in (54, 60, 61, 14, 9, 8, 8, 3, 100)
+    ]
+    jobs = [Job(job.packet, 0, 0) if len(job.packet) < 54 else job for job in jobs]
+    outcome = run(jobs)
+    check(jobs, outcome, "throughput")
+    beats = sum(-(-len(job.packet) // 8) for job in jobs)
+    start = outcome.beat_cycles[0]
+    assert outcome.beat_cycles == list(range(start, start + beats))
+    assert outcome.insertion_cycles == [cycle + 5 for cycle in outcome.last_beat_cycles]
+
+
+def test_errors_travel_with_their_beats():
+    jobs = [
+        Job(bytes(range(100)), ipv4=True, tcp=True),
+        Job(bytes(range(100)), ipv4=True, tcp=True),
+    ]
+    outcome = run(jobs, errors={0: {3: 2}})
+    assert [error for _packet, error in outcome.packets] == [2, 0]
+    check(jobs, outcome, "errors")
+
+
+def test_data_width_is_checked():
+    with pytest.raises(
+        ValueError, match=r"^Data width must be a power of two from 32 to 1024 bits, not 16$"
+    ):
+        Checksummer(data_width=16)
+    with pytest.raises(
+        ValueError, match=r"^Data width must be 32 or more, 16 times a power of two, not 16$"
+    ):
+        OnesComplementSum(data_width=16)
