@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
-FILE   ?= tests/data/patent.txt
+FILE   ?= tests/data/byway.png
 MARKERS ?=
 
 .PHONY: demo test lint types contract reference timing lock clean help

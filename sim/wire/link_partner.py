@@ -27,6 +27,8 @@ class PartnerCounts:
     ----------
     frames, data_frames : int
         Good frames, and those among them with TCP payload.
+    data_bytes : int
+        Payload of those, repetitions included.
     payload_bytes : int
         Payload taken in order, without repetitions.
     bad_fcs, bad_ipv4_checksum, bad_tcp_checksum : int
@@ -37,6 +39,7 @@ class PartnerCounts:
 
     frames: int = 0
     data_frames: int = 0
+    data_bytes: int = 0
     payload_bytes: int = 0
     bad_fcs: int = 0
     bad_ipv4_checksum: int = 0
@@ -60,6 +63,7 @@ class _Stream:
     recent_timestamp: int = 0
     unacknowledged: int = 0
     finished: bool = False
+    closed: bool = False
     later: dict[int, tuple[bytes, bool]] = field(default_factory=dict)
 
 
@@ -104,6 +108,16 @@ class LinkPartner:
     def finished(self) -> bool:
         """The stream's FIN was received, and everything before it."""
         return self._stream is not None and self._stream.finished
+
+    @property
+    def accepted(self) -> bool:
+        """A SYN has been received."""
+        return self._stream is not None
+
+    @property
+    def closed(self) -> bool:
+        """The stream is finished, and the sender has acknowledged this end's FIN."""
+        return self._stream is not None and self._stream.closed
 
     @property
     def deadline_ns(self) -> int | None:
@@ -176,10 +190,13 @@ class LinkPartner:
             return []
         start = 14 + 4 * ip.ihl + 4 * segment.dataofs
         payload = frame[start : 14 + ip.len]
+        if stream.finished and segment.ack == (stream.send_next + 1) % _MODULUS:
+            stream.closed = True
         if not payload and not segment.flags.F:
             return []
         if payload:
             self.counts.data_frames += 1
+            self.counts.data_bytes += len(payload)
         if "Timestamp" in options and _after(segment.seq, stream.receive_next) <= 0:
             stream.recent_timestamp = options["Timestamp"][0]
         if stream.finished:

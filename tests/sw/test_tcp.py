@@ -118,7 +118,7 @@ class Link:
                 frame = self.device.wire.popleft()
                 self.now += 8 * (len(frame) + 24)
                 replies = [] if self.drop(frame) else self.partner.receive(frame, True, self.now)
-            elif connection.state is TcpState.CLOSED:
+            elif connection.state is TcpState.CLOSED and (connection.error or self.partner.closed):
                 return
             else:
                 deadlines = [d for d in (self.tcp.deadline_ns, self.partner.deadline_ns) if d]

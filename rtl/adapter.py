@@ -1,0 +1,101 @@
+"""The adapter: the transmit path and the MAC. It issues I/O bus addresses and knows no partitions.
+
+It could stand on a memory bus of its own, as an adapter that is not shared; behind the translation
+bridge (`byway.rtl.shared_adapter`) it is shared, and needs no change for that (patent, FIG. 5:
+prior art adapters serve without enhancement).
+
+Clock domain: ``sync``, 125 MHz for gigabit GMII.
+"""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from byway.rtl.counter import Counter
+from byway.rtl.mac.gmii import GmiiTransmitSignature, GmiiTransmitter
+from byway.rtl.transmit.ring import RingConfig, RingStatus
+from byway.rtl.transmit.transmit_path import TransmitPath
+
+__all__ = ["Adapter", "AdapterCounters"]
+
+
+class AdapterCounters(wiring.Signature):
+    """What the adapter counts, as in the registers of the same names; 64 bits each."""
+
+    def __init__(self):
+        names = ("frames", "bytes", "segments", "dropped", "cycles_busy", "cycles_stalled")
+        super().__init__({name: Out(64) for name in names})
+
+
+class Adapter(wiring.Component):
+    """See the module.
+
+    Parameters
+    ----------
+    rings : int
+        Transmit rings, 1 to 32.
+    data_width : int
+        Width of the memory bus in bits: 64 or 128.
+
+    Members
+    -------
+    config : In(RingConfig()), for each ring
+    status : Out(RingStatus()), for each ring
+    transmit_enable : In(1)
+        The MAC lets frames leave.
+    counters : Out(AdapterCounters())
+    m_axi : Out(AXI4Signature)
+        To memory; AxUSER is the ring.
+    gmii : Out(GmiiTransmitSignature())
+    """
+
+    config: Any
+    status: Any
+    transmit_enable: Signal
+    counters: Any
+    m_axi: Any
+    gmii: Any
+
+    def __init__(self, *, rings: int = 2, data_width: int = 64):
+        self.transmit_path = TransmitPath(rings=rings, data_width=data_width)
+        self.rings = rings
+        self.data_width = data_width
+        super().__init__(
+            {
+                "config": In(RingConfig()).array(rings),
+                "status": Out(RingStatus()).array(rings),
+                "transmit_enable": In(1),
+                "counters": Out(AdapterCounters()),
+                "m_axi": Out(self.transmit_path.axi),
+                "gmii": Out(GmiiTransmitSignature()),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Path, MAC, counters."""
+        m = Module()
+        m.submodules.transmit_path = path = self.transmit_path
+        m.submodules.mac = mac = GmiiTransmitter(data_width=self.data_width)
+        for number in range(self.rings):
+            wiring.connect(m, wiring.flipped(self.config[number]), path.config[number])
+            wiring.connect(m, path.status[number], wiring.flipped(self.status[number]))
+        wiring.connect(m, path.m_axi, wiring.flipped(self.m_axi))
+        wiring.connect(m, path.frame, mac.frame)
+        wiring.connect(m, mac.gmii, wiring.flipped(self.gmii))
+        m.d.comb += mac.enable.eq(self.transmit_enable)
+
+        amounts = {
+            "frames": mac.sent,
+            "bytes": Mux(mac.sent, mac.sent_bytes, 0),
+            "segments": path.segments,
+            "dropped": path.dropped,
+            "cycles_busy": mac.busy,
+            "cycles_stalled": path.busy & ~mac.busy,
+        }
+        for name, amount in amounts.items():
+            m.submodules[f"count_{name}"] = counter = Counter(amount_width=len(amount))
+            m.d.sync += counter.amount.eq(amount)
+            m.d.comb += getattr(self.counters, name).eq(counter.count)
+        return m

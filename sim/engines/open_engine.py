@@ -1,0 +1,35 @@
+"""The engines by name."""
+
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from byway.sim.board.board import BoardParameters
+from byway.sim.engines.amaranth import AmaranthEngine
+from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
+from byway.sim.engines.engine import Engine, EngineError
+
+__all__ = ["ENGINES", "open_engine", "waveform_suffix"]
+
+#: Names that `open_engine` takes.
+ENGINES = ("amaranth", *SIMULATORS)
+
+
+def waveform_suffix(name: str) -> str:
+    """Kind of waveform that the engine `name` leaves, as a file suffix."""
+    return ".fst" if name == "verilator" else ".vcd"
+
+
+def open_engine(
+    name: str,
+    adapter: wiring.Component,
+    parameters: BoardParameters,
+    *,
+    waveform: Path | None = None,
+) -> Engine:
+    """Start the engine `name` with `adapter`; raises `EngineError` if it cannot be had."""
+    if name == "amaranth":
+        return AmaranthEngine(adapter, parameters, waveform=waveform)
+    if name in SIMULATORS:
+        return CocotbEngine(adapter, parameters, simulator=name, waveform=waveform)
+    raise EngineError(f"No engine is called {name}; there are {', '.join(ENGINES)}")
