@@ -8,6 +8,7 @@ register space that are its own, and nothing else of it.
 Source: patent, method 600, step 210, and method 700, step 760.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -30,7 +31,10 @@ from byway.sw.manager.partition import Partition
 from byway.sw.manager.register_page import RegisterPage
 from byway.sw.manager.tables import AdapterWindow
 
-__all__ = ["AdapterAssignment", "AdapterSharing", "FaultRecord", "HardwareError"]
+__all__ = ["FAULTS_KEPT", "AdapterAssignment", "AdapterSharing", "FaultRecord", "HardwareError"]
+
+FAULTS_KEPT = 1024
+"""Newest fault records that are kept; all are counted."""
 
 _INVALIDATION_POLLS = 10_000
 
@@ -70,8 +74,8 @@ class AdapterAssignment:
     """Interrupt source of the adapter's line."""
     fault_interrupt: int
     """Interrupt source that announces refused accesses."""
-    faults: list[FaultRecord] = field(default_factory=list)
-    """HcallRefusedError accesses, oldest first, for the owner to take away."""
+    faults: deque[FaultRecord] = field(default_factory=lambda: deque(maxlen=FAULTS_KEPT))
+    """Refused accesses, oldest first, for the owner to take away."""
 
 
 class AdapterSharing:

@@ -31,4 +31,4 @@ class Counters:
     faults: int = 0
     """Fault records read from the translation bridge."""
     faults_lost: int = 0
-    """HcallRefusedError accesses for which the bridge had no room to keep a record."""
+    """Refused accesses for which the bridge had no room to keep a record."""

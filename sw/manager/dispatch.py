@@ -26,6 +26,9 @@ __all__ = ["Dispatcher"]
 
 _FIRST_SOURCE = 0x1000
 
+_IN_A_ROW = 64
+"""Interrupts that the running partition gets before another that waits."""
+
 
 @dataclass
 class _Source:
@@ -55,6 +58,7 @@ class Dispatcher:
         self._sources: dict[int, _Source] = {}
         self._next_source = _FIRST_SOURCE
         self._pending: dict[int, None] = {}  # In order of the first pulse.
+        self._in_a_row = 0
 
     @property
     def running(self) -> "Partition | None":
@@ -107,17 +111,23 @@ class Dispatcher:
     def present(self) -> bool:
         """Present one pending interrupt, if any has a handler; return whether one was.
 
-        Those of the running partition come first: a switch between partitions is the dearest
-        thing here. What the handler raises passes through.
+        Those of the running partition come first, a fair number of them: a switch between
+        partitions is the dearest thing here. What the handler raises passes through.
         """
-        ready = [n for n in self._pending if self._sources[n].handler]
+        ready = {
+            number: (source.owner, source.handler)
+            for number in self._pending
+            if (source := self._sources[number]).handler
+        }
         if not ready:
             return False
-        number = next((n for n in ready if self._sources[n].owner is self._running), ready[0])
+        own = [number for number, (owner, _) in ready.items() if owner is self._running]
+        others = [number for number in ready if number not in own]
+        number = own[0] if own and (self._in_a_row < _IN_A_ROW or not others) else others[0]
+        owner, handler = ready[number]
         del self._pending[number]
-        source = self._sources[number]
-        self.switch_to(source.owner)
+        self._in_a_row = self._in_a_row + 1 if owner is self._running else 1
+        self.switch_to(owner)
         self._counters.interrupts += 1
-        assert source.handler is not None
-        source.handler()
+        handler()
         return True

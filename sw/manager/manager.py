@@ -4,10 +4,16 @@ It is trusted by everyone and trusts no partition. Those who configure the machi
 here; partitions reach it through their hcalls alone.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from byway.sw.hardware import Hardware
-from byway.sw.manager.adapter_sharing import AdapterAssignment, AdapterSharing, FaultRecord
+from byway.sw.manager.adapter_sharing import (
+    FAULTS_KEPT,
+    AdapterAssignment,
+    AdapterSharing,
+    FaultRecord,
+)
 from byway.sw.manager.connection import ServerEnd, Transport, VirtualConnection, VirtualEnd
 from byway.sw.manager.counters import Counters
 from byway.sw.manager.crq import TransportEvent
@@ -58,7 +64,7 @@ class PartitionManager:
         on_hcall: HcallObserver | None = None,
     ):
         self.counters = Counters()
-        self.faults: list[FaultRecord] = []
+        self.faults: deque[FaultRecord] = deque(maxlen=FAULTS_KEPT)
         self.partitions: list[Partition] = []
         self._hardware = hardware
         self._allocator = PageAllocator(hardware.memory)

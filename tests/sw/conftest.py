@@ -5,6 +5,7 @@ caches what it has translated until an invalidation is complete, so that an inva
 or not waited for, shows as an access through a mapping that is gone.
 """
 
+import functools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +36,11 @@ from byway.sw.contract.registers import (
     WindowTableBase,
 )
 from byway.sw.hardware import RegisterBus
+from byway.sw.manager.adapter_sharing import AdapterAssignment
+from byway.sw.manager.connection import VirtualConnection, VirtualEnd
 from byway.sw.manager.manager import PartitionManager
 from byway.sw.manager.partition import Partition
+from byway.sw.manager.return_codes import ReturnCode
 
 FAULT_QUEUE = 4
 BUSY_READS = 3
@@ -66,18 +70,20 @@ class FakeMemory:
 
 
 class _OffsetFinder:
-    """A bus that only notes where it is accessed."""
+    """A bus that only notes where it is read."""
 
-    offset = 0
+    def __init__(self):
+        self.offsets = []
 
     def read(self, offset: int) -> int:
-        self.offset = offset
+        self.offsets.append(offset)
         return 0
 
     def write(self, offset: int, value: int) -> None:
         raise AssertionError
 
 
+@functools.cache
 def offset_of(page: Callable[[RegisterBus], object], *path: str | int) -> int:
     """Offset of the register `path` of the accessor `page`, learnt by reading it."""
     finder = _OffsetFinder()
@@ -85,7 +91,7 @@ def offset_of(page: Callable[[RegisterBus], object], *path: str | int) -> int:
     for step in path:
         node = node[step] if isinstance(step, int) else getattr(node, step)  # type: ignore[index]
     node.read()  # type: ignore[attr-defined]
-    return finder.offset & ~7 if path[-1] in {"table_base", "fault_address"} else finder.offset
+    return min(finder.offsets)
 
 
 class StoragePage:
@@ -121,7 +127,7 @@ class Fault:
 class FakeBridge(StoragePage):
     """The manager page and the translation bridge behind it."""
 
-    def __init__(self, memory: FakeMemory, windows: int):
+    def __init__(self, memory: FakeMemory):
         super().__init__()
         self.memory = memory
         self.iotlb: dict[tuple[int, int], TranslationControlEntry] = {}
@@ -278,7 +284,7 @@ class FakeHardware:
 
     def __init__(self, *, memory_bytes: int = 4 << 20, rings: int = 2, windows: int = 4):
         self.memory = FakeMemory(memory_bytes)
-        self.bridge = FakeBridge(self.memory, windows)
+        self.bridge = FakeBridge(self.memory)
         identity = StoragePage()
         identity.put(
             offset_of(IdentityPage, "geometry"), IdentityGeometry(rings=rings, windows=windows)
@@ -306,15 +312,53 @@ class FakeHardware:
         return True
 
 
+WINDOW_BYTES = 16 * PAGE_SIZE
+
+
 @dataclass
 class Machine:
-    """A manager with a hosting partition that owns the adapter, and two hosted ones."""
+    """A manager with a hosting partition and two hosted ones."""
 
     hardware: FakeHardware
     manager: PartitionManager
     hosting: Partition
     hosted: Partition
     other: Partition
+
+    def connect(self, client: Partition, *, bit_bucket_allowed: bool = True) -> VirtualConnection:
+        """Connect `client` to the hosting partition."""
+        return self.manager.connect_vnic(
+            client,
+            self.hosting,
+            window_bytes=WINDOW_BYTES,
+            bit_bucket_allowed=bit_bucket_allowed,
+        )
+
+    def map_new_page(self, end: VirtualEnd, ioba: int, *, access: int = 3) -> int:
+        """Map a new page of the owner of `end` at `ioba` of its window; return its address."""
+        address = end.owner.memory.allocate(PAGE_SIZE, align=PAGE_SIZE)
+        code = end.owner.hcalls.h_put_tce(end.liobn, ioba, address | access)
+        assert code is ReturnCode.H_SUCCESS
+        return address
+
+    def open(self, connection: VirtualConnection, *, ioba: int = 0) -> tuple[int, int]:
+        """Register a CRQ of one page at both ends; return the addresses of client's, server's."""
+        addresses = []
+        expected = {ReturnCode.H_CLOSED, ReturnCode.H_SUCCESS}
+        for end in connection:
+            addresses.append(self.map_new_page(end, ioba))
+            assert end.owner.hcalls.h_reg_crq(end.unit, ioba, PAGE_SIZE) in expected
+        assert connection.client.is_open
+        return addresses[0], addresses[1]
+
+
+@dataclass
+class SharedMachine(Machine):
+    """The same, with the adapter assigned, and both hosted partitions connected and open."""
+
+    adapter: AdapterAssignment
+    vnic: VirtualConnection
+    other_vnic: VirtualConnection
 
 
 @pytest.fixture
@@ -336,4 +380,17 @@ def machine(hardware: FakeHardware) -> Machine:
         hosting=manager.create_partition("hosting", 256 * 1024),
         hosted=manager.create_partition("hosted", 256 * 1024),
         other=manager.create_partition("other", 256 * 1024),
+    )
+
+
+@pytest.fixture
+def shared(machine: Machine) -> SharedMachine:
+    connections = [machine.connect(client) for client in (machine.hosted, machine.other)]
+    for connection in connections:
+        machine.open(connection)
+    return SharedMachine(
+        **vars(machine),
+        adapter=machine.manager.assign_adapter(machine.hosting, window_bytes=WINDOW_BYTES),
+        vnic=connections[0],
+        other_vnic=connections[1],
     )
