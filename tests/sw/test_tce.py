@@ -6,7 +6,7 @@ Return codes in the order of LoPAR's checks: each call that is refused has every
 import pytest
 
 from byway.sw.contract.records import TranslationControlEntry
-from byway.sw.contract.registers import FaultReason, InvalidateScope
+from byway.sw.contract.registers import MANAGER_PAGE, FaultReason, InvalidateScope, ManagerPage
 from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.manager.tables import UNMAPPED
 
@@ -25,8 +25,10 @@ def window(request, shared):
 
 def entry_in_table(shared, ring, index):
     """The TCE of `ring` as the hardware sees it in memory."""
-    base = shared.hardware.bridge.words[(0x800 + 0x10 * ring) // 4]
-    return TranslationControlEntry.unpack(shared.hardware.memory.read(base + 8 * index, 8))
+    window = ManagerPage(shared.hardware.registers, MANAGER_PAGE).window[ring]
+    base = window.table_base.read().page * PAGE
+    size = TranslationControlEntry.SIZE
+    return TranslationControlEntry.unpack(shared.hardware.memory.read(base + size * index, size))
 
 
 def test_put_then_get_returns_the_logical_page_and_the_control_bits(window):
