@@ -37,12 +37,19 @@ def c_header() -> str:
                 "#define BYWAY_H",
                 *_enumerations(),
                 "",
-                registers.read_text(),
+                _without_parameters(registers.read_text()),
                 records.read_text(),
                 "#endif /* BYWAY_H */",
                 "",
             ]
         )
+
+
+def _without_parameters(text: str) -> str:
+    """`text` without what the exporter puts into names for parameters other than the default."""
+    for parameter, value in (("RINGS", MAXIMUM_RINGS), ("WINDOWS", MAXIMUM_WINDOWS)):
+        text = text.replace(f"_{parameter}_{value:x}", "")
+    return text
 
 
 def _enumerations() -> Iterator[str]:

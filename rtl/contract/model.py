@@ -212,8 +212,6 @@ def _check(path: str, field: Field) -> None:
         raise ValueError(f"{path} must have woclr, as it has hwset")
     if field.modify and field.low // WORD_BITS != field.high // WORD_BITS:
         raise ValueError(f"{path} must lie in one {WORD_BITS}-bit access to have swmod")
-    if field.kind is FieldKind.PULSE and field.width != 1:
-        raise ValueError(f"{path}, a pulse, must be one bit wide, not {field.width}")
 
 
 @functools.cache

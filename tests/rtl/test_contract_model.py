@@ -1,0 +1,158 @@
+"""The model of the contract against the SystemRDL compiler's own view of ``byway.rdl``."""
+
+import pytest
+from amaranth.hdl import unsigned
+from systemrdl.node import FieldNode, RegNode
+
+from byway.rtl.contract import model
+
+
+def compiled_registers(top: str, *parameters: int) -> list[RegNode]:
+    nodes = model.elaborate(top, *parameters).top.descendants(unroll=True)
+    return [node for node in nodes if isinstance(node, RegNode)]
+
+
+@pytest.mark.parametrize(("rings", "windows"), [(2, 4), (3, 8), (1, 1), (32, 128)])
+def test_every_register_stands_where_the_compiler_puts_it(rings, windows):
+    space = model.register_space(rings=rings, windows=windows)
+    expected = [
+        (node.absolute_address, node.inst_name, [(f.inst_name, f.low, f.high) for f in fields])
+        for node in compiled_registers("byway", rings, windows)
+        for fields in [list(node.fields())]
+    ]
+    assert [
+        (address, register.name, [(field.name, field.low, field.high) for field in register.fields])
+        for _path, address, register in space.registers()
+    ] == expected
+
+
+def test_paths_name_arrays_and_indexes():
+    paths = [path for path, _address, _register in model.register_space().registers()]
+    assert ("adapter", "ring", 1, "size") in paths
+    assert ("manager", "binding", 0) in paths
+    assert ("doorbell", 1, "transmit") in paths
+
+
+def test_the_source_has_defaults_for_rings_and_windows():
+    default = model.register_space()
+    assert default == model.register_space(rings=2, windows=4)
+    assert model.constant("geometry.rings") == 2
+
+
+def test_the_most_rings_are_as_many_as_the_summary_has_bits():
+    (summary,) = (
+        register
+        for _path, _address, register in model.register_space().registers()
+        if register.name == "interrupt_summary"
+    )
+    assert [field.width for field in summary.fields] == [model.MAXIMUM_RINGS]
+
+
+def test_records_are_flat_with_bit_0_in_the_first_byte():
+    positions = {
+        (node.parent.inst_name, field.inst_name): (node.address_offset * 8 + field.low, field.width)
+        for node in compiled_registers("byway_records")
+        for field in node.fields()
+    }
+    for name, group in model.records().items():
+        layout = model.record(name)
+        assert layout.size == group.size * 8
+        for field, (offset, width) in positions.items():
+            if field[0] == name:
+                assert layout[field[1]].offset == offset, field
+                assert layout[field[1]].shape == unsigned(width), field
+        assert len(list(layout)) == sum(field[0] == name for field in positions)
+
+
+def test_codes_are_enumerations_with_capital_members():
+    used = set()
+    for top in ("byway", "byway_records"):
+        for field in model.elaborate(top).top.descendants():
+            code = field.get_property("encode") if isinstance(field, FieldNode) else None
+            if code is not None:
+                used.add(code.type_name)
+    assert set(model.enumerations()) == used
+    for name, code in model.enumerations().items():
+        assert {member.name: int(member) for member in model.codes(name)} == {
+            member.name.upper(): member.value for member in code
+        }
+    assert model.codes("transmit_status").__name__ == "TransmitStatus"
+    assert model.codes("transmit_status").SUCCESS == 0
+
+
+def test_constants_are_those_of_the_identity_page():
+    for node in compiled_registers("byway"):
+        for field in node.fields():
+            path = f"{node.inst_name}.{field.inst_name}"
+            if node.get_path().startswith("byway.identity."):
+                assert model.constant(path) == field.get_property("reset")
+            else:
+                with pytest.raises(KeyError):
+                    model.constant(path)
+
+
+@pytest.mark.parametrize(
+    ("look_up", "message"),
+    [
+        (lambda: model.record("frame"), "has no record 'frame'; it has transmit_descriptor, "),
+        (lambda: model.codes("colour"), "has no enumeration 'colour'; it has fault_reason, "),
+        (lambda: model.constant("limits"), "has no constant 'limits'; it has identifier.code, "),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(look_up, message):
+    with pytest.raises(KeyError) as caught:
+        look_up()
+    assert f"The contract {message}" in caught.value.args[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "default onwrite = woclr; default hw = w; default swmod;",
+            "default hw = w; default swmod;",
+            "manager.fault_status.valid, hardware's, must be written through woclr and swmod only",
+        ),
+        (
+            "default onwrite = woclr; default hw = rw;",
+            "default onwrite = woset; default hw = rw;",
+            "byway.adapter.ring[].interrupt_status.completion must have no onwrite but woclr, "
+            "not woset",
+        ),
+        (
+            "default onwrite = woclr; default hw = rw;",
+            "default hw = rw;",
+            "adapter.ring.0.interrupt_status.completion must have woclr, as it has hwset",
+        ),
+        (
+            'desc = "The window translates."; }',
+            'desc = "The window translates."; onwrite = woclr; }',
+            "manager.window.0.control.enable must be hardware's, or have hwset, to have woclr",
+        ),
+        (
+            'desc = "The ring runs."; }',
+            'desc = "The ring runs."; onread = rclr; }',
+            "byway.adapter.ring[].control.enable must not change when it is read",
+        ),
+        (
+            'field { desc = "Page number of the table\'s system address (address bits 63:12)."; }',
+            "field { swmod; }",
+            "manager.window.0.table_base.page must lie in one 32-bit access to have swmod",
+        ),
+        (
+            "doorbell_page doorbell[RINGS] @ 0x4000 += 0x1000;",
+            "doorbell_page doorbell[RINGS] @ 0x4000 += 0x800;",
+            "doorbell must have pages of 4096 bytes for itself",
+        ),
+    ],
+)
+def test_what_the_bank_could_not_build_is_refused(tmp_path, monkeypatch, old, new, message):
+    text = model.SOURCE.read_text()
+    assert old in text
+    source = tmp_path / "changed.rdl"
+    source.write_text(text.replace(old, new))
+    monkeypatch.setattr(model, "SOURCE", source)
+    monkeypatch.setattr(model, "elaborate", model.elaborate.__wrapped__)
+    with pytest.raises(ValueError, match=r"^.+$") as caught:
+        model.register_space.__wrapped__()
+    assert str(caught.value) == message
