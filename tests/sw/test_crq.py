@@ -5,7 +5,7 @@ Return codes in the order of LoPAR's checks: each call that is refused has every
 
 import pytest
 
-from byway.sw.manager.crq import CRQ_ELEMENT_BYTES, SUB_CRQ_ELEMENT_BYTES
+from byway.sw.manager.crq import CRQ_ELEMENT_BYTES, SUB_CRQ_ELEMENT_BYTES, Queue
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT, MAXIMUM_SUB_CRQS
 from byway.sw.manager.return_codes import ReturnCode
 
@@ -323,14 +323,19 @@ def test_indirect_is_all_or_nothing(shared, sub):
     assert send(client.unit, handle, 8 * PAGE, 1) is ReturnCode.H_DROPPED
 
 
-def test_indirect_larger_than_the_queue_can_never_fit(shared):
-    server, client = shared.vnic.server, shared.vnic.client
+def test_more_elements_than_a_queue_has_never_fit(shared):
+    server = shared.vnic.server
     shared.map_new_page(server, 4 * PAGE)
-    _code, handle, _irq = shared.hosting.hcalls.h_reg_sub_crq(server.unit, 4 * PAGE, PAGE)
-    fill_source(shared, MAXIMUM_INDIRECT)
-    send = shared.hosted.hcalls.h_send_sub_crq_indirect
-    assert send(client.unit, handle, 8 * PAGE, 128) is ReturnCode.H_SUCCESS
-    assert send(client.unit, handle, 8 * PAGE, 128) is ReturnCode.H_DROPPED
+    queue = Queue(
+        memory=shared.hardware.memory,
+        window=server.window,
+        ioba=4 * PAGE,
+        length=PAGE,
+        element_bytes=SUB_CRQ_ELEMENT_BYTES,
+    )
+    elements = [b"\x80".ljust(SUB_CRQ_ELEMENT_BYTES, b"\0")] * (queue.capacity + 1)
+    assert not queue.put(elements)
+    assert queue.put(elements[1:])
 
 
 def test_indirect_refuses_in_order(shared, sub):

@@ -124,7 +124,7 @@ def test_indirect_refuses_the_whole_list_and_stores_nothing(window):
     bad = write_list(owner, [0x3003, 0x4003, NOWHERE | 1])
     assert put(liobn, 5 * PAGE, bad, 513) is ReturnCode.H_PARAMETER
     assert put(liobn, 5 * PAGE, bad, 12) is ReturnCode.H_PARAMETER
-    assert put(liobn, 5 * PAGE, bad + 8, 2) is ReturnCode.H_PARAMETER
+    assert put(liobn, 5 * PAGE, bad + 8, 1) is ReturnCode.H_PARAMETER
     assert put(liobn, 5 * PAGE, owner.memory.size, 1) is ReturnCode.H_PARAMETER
     assert put(liobn, 5 * PAGE, bad, 3) is ReturnCode.H_PARAMETER
     assert [get(liobn, n * PAGE)[1] for n in range(5, 8)] == [0, 0, 0]
