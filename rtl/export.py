@@ -4,11 +4,11 @@ Amaranth joins the names of nested interfaces with two underscores; other people
 models expect one.
 """
 
-from amaranth.back import rtlil, verilog
+from amaranth.back import verilog
 from amaranth.hdl import Value, ValueCastable
 from amaranth.lib import wiring
 
-__all__ = ["ports", "to_rtlil", "to_verilog"]
+__all__ = ["ports", "to_verilog"]
 
 
 def ports(component: wiring.Component) -> dict:
@@ -24,8 +24,3 @@ def ports(component: wiring.Component) -> dict:
 def to_verilog(component: wiring.Component, name: str) -> str:
     """`component` as one Verilog text with the top module `name`; ``clk`` and ``rst`` are ports."""
     return verilog.convert(component, name=name, ports=ports(component), emit_src=False)
-
-
-def to_rtlil(component: wiring.Component, name: str) -> str:
-    """`component` as RTLIL for Yosys; otherwise as `to_verilog`."""
-    return rtlil.convert(component, name=name, ports=ports(component), emit_src=False)

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
+from typing import Any
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib import wiring
 
@@ -55,7 +56,7 @@ class _BetweenFlipFlops(Elaboratable):
     """`component` with a flip-flop before each input bit and after each output bit."""
 
     def __init__(self, component: wiring.Component):
-        self.component = component
+        self.component: Any = component  # Amaranth's types do not say that it elaborates.
         self.ports = {}
         self.bits = 0
         self._inner = ports(component)

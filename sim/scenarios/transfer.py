@@ -17,7 +17,17 @@ from byway.sw.stack.ip import IpMechanism
 from byway.sw.stack.network_device import NetworkDevice
 from byway.sw.stack.tcp import TcpConnection, TcpMechanism, TcpState
 
-__all__ = ["DoorbellWatch", "PartitionMemoryLike", "ScenarioError", "Transfer", "TransferFigures"]
+__all__ = [
+    "HEADER_BYTES",
+    "DoorbellWatch",
+    "PartitionMemoryLike",
+    "ScenarioError",
+    "Transfer",
+    "TransferFigures",
+]
+
+#: IPv4 and TCP headers of a segment with payload; it carries timestamps.
+HEADER_BYTES = 20 + 20 + 12
 
 #: Bytes of one of the application's buffers, and how many of them it has.
 _BUFFER_BYTES = 256 << 10

@@ -1,0 +1,69 @@
+"""The summary that a person reads after a run."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from byway.sim.scenarios.send import SendResult
+
+__all__ = ["print_summary"]
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def print_summary(result: SendResult, folder: Path) -> None:
+    """Print what `result` says, and where its files lie."""
+    console = Console(highlight=False)
+    verdict = Text("equal", "bold green") if result.intact else Text("DIFFERENT", "bold red")
+    table = Table(
+        title=f"{result.file}: hosted partition -> shared adapter -> wire",
+        show_header=False,
+        box=None,
+        title_justify="left",
+        pad_edge=False,
+    )
+    table.add_column(style="dim")
+    table.add_column()
+    rate = result.goodput_bits_per_second
+    rows: list[tuple[str, str | Text]] = [
+        ("engine", f"{result.engine}, {result.cycles:,} cycles of 8 ns"),
+        ("payload", f"{result.bytes:,} bytes in {result.data_frames:,} frames"),
+        ("super-frames", f"{result.super_frames:,} of up to 64 KiB, segmented by the adapter"),
+        ("frames on the wire", f"{result.frames:,}, every checksum recomputed by the partner"),
+        (
+            "goodput",
+            "-"
+            if rate is None
+            else f"{rate / 1e6:.2f} Mbit/s, {_ratio(result.goodput_of_limit)} of the wire's limit",
+        ),
+        (
+            "redirected / dedicated",
+            f"{_ratio(result.redirected_over_dedicated)} of the owner's speed",
+        ),
+        ("doorbell to first byte", f"{result.doorbell_to_first_byte_cycles or 0:,} cycles"),
+        (
+            "partition crossings",
+            f"{result.crossings:,}, acknowledgements included: "
+            f"{result.crossings_per_super_frame or 0:.1f} for each 64 KiB",
+        ),
+        (
+            "bytes copied by a CPU",
+            f"{result.cpu_bytes_copied:,} to send; {result.receive_bytes_copied:,} on the way back, "
+            "which software bridges",
+        ),
+        (
+            "translation",
+            f"{result.iotlb_hits:,} IOTLB hits, {result.iotlb_misses:,} misses, "
+            f"{result.faults:,} faults",
+        ),
+        ("SHA-256 sent", result.sha256_sent),
+        ("SHA-256 received", Text.assemble(result.sha256_received, "  ", verdict)),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
+    console.print(Text(f"Left in {folder}: {', '.join(result.files)}", "dim"))
