@@ -119,7 +119,7 @@ class AdapterSharing:
         Raises
         ------
         ValueError
-                When the adapter has an owner, or fewer windows than rings.
+            When the adapter has an owner, or fewer windows than rings.
         """
         if self.assignment is not None:
             raise ValueError(f"the adapter is assigned to {self.assignment.owner.name} already")
@@ -150,9 +150,8 @@ class AdapterSharing:
         """Take the adapter from its owner: no access of it reaches memory any more."""
         if self.assignment is None:
             return
-        for page in (self.assignment.adapter_page, self.assignment.identity_page):
-            page.revoke()
-        for page in self.assignment.doorbell:
+        assignment = self.assignment
+        for page in (assignment.identity_page, assignment.adapter_page, *assignment.doorbell):
             page.revoke()
         rings = AdapterPage(self._hardware.registers, ADAPTER_PAGE).ring
         for window in self.windows:
@@ -162,7 +161,7 @@ class AdapterSharing:
         self.assignment = None
 
     def collect_faults(self) -> tuple[list[FaultRecord], int]:
-        """Take the fault records from the bridge.
+        """Take fault records from the bridge, as many as are kept at most.
 
         Returns
         -------
@@ -171,13 +170,13 @@ class AdapterSharing:
         """
         records = []
         lost = 0
-        while True:
+        while len(records) < FAULTS_KEPT:
             status = self._manager_page.fault_status.read()
             if status.lost:
                 lost += status.lost
                 self._manager_page.fault_status.write(lost=1)
             if not status.valid:
-                return records, lost
+                break
             record = self._manager_page.fault_record.read()
             records.append(
                 FaultRecord(
@@ -189,6 +188,7 @@ class AdapterSharing:
                 )
             )
             self._manager_page.fault_status.write(valid=1)
+        return records, lost
 
     def _rings(self) -> int:
         geometry = IdentityPage(self._hardware.registers, IDENTITY_PAGE).geometry.read()
@@ -200,21 +200,20 @@ class AdapterSharing:
         return geometry.rings
 
     def _open_window(self, ring: int, owner: Partition, pages: int, liobn: int) -> None:
-        table_pages = -(-pages * TranslationControlEntry.SIZE // PAGE_SIZE)
         window = AdapterWindow(
             liobn=liobn,
             owner=owner,
             pages=pages,
             number=ring,
             memory=self._hardware.memory,
-            table_page=self._allocator.allocate_contiguous(table_pages),
+            table_page=self._allocator.allocate_contiguous(_table_pages(pages)),
             invalidate=self._invalidate,
         )
         registers = self._manager_page.window[window.number]
         registers.control.write(enable=0)
         registers.table_base.write(page=window.table_page)
         registers.size.write(entries=pages)
-        self._start_invalidation(InvalidateScope.WINDOW, window)
+        self._invalidate_and_wait(InvalidateScope.WINDOW, window)
         registers.control.write(enable=1)
         self._manager_page.binding[ring].write(valid=1, window=window.number)
         self.windows.append(window)
@@ -222,19 +221,19 @@ class AdapterSharing:
     def _close_window(self, window: AdapterWindow) -> None:
         self._manager_page.binding[window.number].write(valid=0)
         self._manager_page.window[window.number].control.write(enable=0)
-        self._start_invalidation(InvalidateScope.WINDOW, window)
-        table_pages = -(-window.pages * TranslationControlEntry.SIZE // PAGE_SIZE)
-        self._allocator.free(range(window.table_page, window.table_page + table_pages))
+        self._invalidate_and_wait(InvalidateScope.WINDOW, window)
+        end = window.table_page + _table_pages(window.pages)
+        self._allocator.free(range(window.table_page, end))
 
     def _invalidate(self, window: AdapterWindow, indexes: Collection[int]) -> None:
         """Invalidate one page, or the window at once if there are several: cheaper for both."""
         if len(indexes) == 1:
             self._manager_page.invalidate_page.write(index=next(iter(indexes)))
-            self._start_invalidation(InvalidateScope.PAGE, window)
+            self._invalidate_and_wait(InvalidateScope.PAGE, window)
         else:
-            self._start_invalidation(InvalidateScope.WINDOW, window)
+            self._invalidate_and_wait(InvalidateScope.WINDOW, window)
 
-    def _start_invalidation(self, scope: InvalidateScope, window: AdapterWindow) -> None:
+    def _invalidate_and_wait(self, scope: InvalidateScope, window: AdapterWindow) -> None:
         self._manager_page.invalidate.write(start=1, scope=scope, window=window.number)
         for _ in range(_INVALIDATION_POLLS):
             if not self._manager_page.invalidate_status.read().busy:
@@ -242,3 +241,7 @@ class AdapterSharing:
         raise HardwareError(
             f"invalidation of window {window.number} is busy after {_INVALIDATION_POLLS} reads"
         )
+
+
+def _table_pages(entries: int) -> int:
+    return -(-entries * TranslationControlEntry.SIZE // PAGE_SIZE)

@@ -129,8 +129,10 @@ class PartitionManager:
         Raises
         ------
         ValueError
-            When the adapter has an owner already, or `window_bytes` is not whole pages.
+            When the adapter has an owner already, `window_bytes` is not whole pages, or the
+            partition has ended.
         """
+        self._require_running(partition)
         assignment = self._sharing.assign(
             partition,
             window_pages=_pages(window_bytes),
@@ -162,8 +164,11 @@ class PartitionManager:
         Raises
         ------
         ValueError
-            When client and server are one, or `window_bytes` is not whole pages.
+            When client and server are one, `window_bytes` is not whole pages, or one of the
+            partitions has ended.
         """
+        self._require_running(client)
+        self._require_running(server)
         if client is server:
             raise ValueError(f"partition {client.name} cannot be its own server")
         pages = _pages(window_bytes)
@@ -200,7 +205,13 @@ class PartitionManager:
 
         When this returns nothing reaches its memory any more: not its partners, and not the
         adapter, neither by its own windows nor by clones.
+
+        Raises
+        ------
+        ValueError
+            When the partition has ended already.
         """
+        self._require_running(partition)
         for end in self._directory.ends_of(partition):
             self._transport.free_crq(end, TransportEvent.PARTNER_FAILED)
             if end.partner is not None:
@@ -228,6 +239,10 @@ class PartitionManager:
                 break
             ran = True
         return ran
+
+    def _require_running(self, partition: Partition) -> None:
+        if partition not in self.partitions:
+            raise ValueError(f"partition {partition.name} has ended")
 
     def _collect_faults(self) -> bool:
         if not self._hardware.manager_interrupt:

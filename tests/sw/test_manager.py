@@ -259,6 +259,10 @@ def test_a_dead_partition_has_nothing_and_its_pages_serve_others(shared):
     hosted.memory.write(0, b"secret")
     manager.terminate(hosted)
     assert hosted not in manager.partitions
+    with pytest.raises(ValueError, match="partition hosted has ended"):
+        manager.terminate(hosted)
+    with pytest.raises(ValueError, match="partition hosted has ended"):
+        manager.connect_vnic(hosted, shared.hosting)
     assert hosted.hcalls.h_put_tce(client.liobn, 0, 3) is ReturnCode.H_PARAMETER
     assert hosted.hcalls.h_send_crq(client.unit, COMMAND, 0) is ReturnCode.H_PARAMETER
     with pytest.raises(PartitionFault):
