@@ -101,7 +101,9 @@ class Outcome:
     insertion_cycles: list
 
 
-def run(jobs, *, data_width=64, rng=None, idle=0.0, late=0.0, stall=0.0, errors=None):
+def run(
+    jobs, *, data_width=64, rng=None, idle=0.0, late=0.0, stall=0.0, errors=None, rubbish=False
+):
     """Stream `jobs`; packets idle, commands come late, and the output stalls, at random."""
     dut = Checksummer(data_width=data_width)
     outcome = Outcome([], [], [], [], [])
@@ -114,6 +116,19 @@ def run(jobs, *, data_width=64, rng=None, idle=0.0, late=0.0, stall=0.0, errors=
         for number, job in enumerate(jobs):
             spoilt = (errors or {}).get(number)
             await put_packet(ctx, dut.packet, job.packet, errors=spoilt, rng=rng, idle=idle)
+
+    async def give_packets_with_rubbish(ctx):
+        # The lanes past the last byte of a packet may hold anything.
+        lanes = data_width // 8
+        for job in jobs:
+            for start in range(0, len(job.packet), lanes):
+                chunk = job.packet[start : start + lanes]
+                beat = {
+                    "data": int.from_bytes(chunk.ljust(lanes, b"\xa5"), "little"),
+                    "count": len(chunk),
+                    "last": int(start + lanes >= len(job.packet)),
+                }
+                await stream_put(ctx, dut.packet, beat)
 
     async def take_packets(ctx):
         for _ in jobs:
@@ -141,7 +156,7 @@ def run(jobs, *, data_width=64, rng=None, idle=0.0, late=0.0, stall=0.0, errors=
     simulator = Simulator(dut)
     simulator.add_clock(8e-9)
     simulator.add_testbench(give_commands)
-    simulator.add_testbench(give_packets)
+    simulator.add_testbench(give_packets_with_rubbish if rubbish else give_packets)
     simulator.add_testbench(take_packets)
     simulator.add_testbench(watch, background=True)
     simulator.run()
@@ -237,6 +252,14 @@ def test_any_packet_and_any_offsets_give_the_defined_sums(data_width):
         )
     outcome = run(jobs, data_width=data_width, rng=rng, idle=0.1, stall=0.1)
     check(jobs, outcome, f"seed {seed}")
+
+
+def test_lanes_past_the_last_byte_do_not_count():
+    rng = random.Random(2)
+    jobs = [Job(rng.randbytes(size), ipv4=True, udp=True) for size in range(42, 60)]
+    # Here the IPv4 header ends with the packet, inside its last beat.
+    jobs += [Job(rng.randbytes(size), 2, 40, ipv4=True) for size in range(33, 40)]
+    check(jobs, run(jobs, rubbish=True), "seed 2")
 
 
 def test_udp_checksum_of_zero_is_sent_as_all_ones():

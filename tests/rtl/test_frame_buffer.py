@@ -100,9 +100,9 @@ class Outcome:
     exit_ends: list = field(default_factory=list)
 
 
-def run(packets, *, rng=None, idle=0.0, stall=0.0, stall_ends=0.0, age=AGES, hold=0,
+def run(packets, *, rng=None, idle=0.0, stall=0.0, stall_ends=0.0, age=AGES, hold=0, hold_ends=0,
         **parameters):  # fmt: skip
-    """Stream `packets` through; frames leave from cycle `hold` on."""
+    """Stream `packets` through; frames leave from cycle `hold` on, ends from `hold_ends`."""
     dut = FrameBuffer(**parameters)
     outcome = Outcome(*expected(packets, dut.words * dut.data_width // 8))
     cycle = 0
@@ -119,8 +119,8 @@ def run(packets, *, rng=None, idle=0.0, stall=0.0, stall_ends=0.0, age=AGES, hol
             outcome.frames.append(await get_packet(ctx, dut.frame, rng=rng, stall=stall))
 
     async def take_ends(ctx):
-        if hold:
-            await ctx.tick().repeat(hold)
+        if hold_ends:
+            await ctx.tick().repeat(hold_ends)
         for _ in outcome.expected_ends:
             end = await stream_get(ctx, dut.ends, rng=rng, stall=stall_ends)
             outcome.ends.append((int(end.segments), int(end.error)))
@@ -299,12 +299,25 @@ def test_once_begun_a_frame_leaves_without_a_gap():
         begin += len(cycles)
 
 
-def test_sixteen_packets_wait_and_no_more():
-    packets = [Packet(bytes([number]) * 60) for number in range(20)]
-    outcome = run(packets, hold=400)
+def test_sixteen_packets_wait_for_the_wire_and_no_more():
+    packets = [Packet(bytes([number]) * 60) for number in range(40)]
+    outcome = run(packets, hold=500)
     check(outcome)
-    first_exit = outcome.exit_ends[0]
-    assert sum(cycle < first_exit for cycle in outcome.entry_ends) == 16
+    assert sum(cycle < outcome.exit_ends[0] for cycle in outcome.entry_ends) == 16
+
+
+def test_sixteen_frame_ends_wait_to_be_taken_and_no_more():
+    packets = [Packet(bytes([number]) * 60) for number in range(40)]
+    outcome = run(packets, hold_ends=500)
+    check(outcome)
+    assert sum(cycle < 500 for cycle in outcome.entry_ends) == 16
+
+
+def test_segments_before_the_last_need_no_place_among_the_ends():
+    packets = [Packet(bytes([number]) * 60, last=number == 39) for number in range(40)]
+    outcome = run(packets, hold_ends=600)
+    check(outcome)
+    assert outcome.entry_ends[-1] < 600
 
 
 def test_the_ring_fills_to_its_last_words_and_goes_on():
