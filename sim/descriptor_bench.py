@@ -1,0 +1,244 @@
+"""Frames as software describes them, for test benches: their ring entries, and what must become of
+them.
+
+`FrameRequest.verdict` is the reference for `byway.rtl.transmit.parser`: it states in plain Python
+what that file's head states in prose. `random_request` makes good frames of every kind, and bad
+ones that differ from a good one in a value at the edge.
+"""
+
+import dataclasses
+import itertools
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from byway.rtl.contract.model import codes, constant, record
+
+__all__ = ["Fragment", "FrameRequest", "random_request"]
+
+_STATUS = codes("transmit_status")
+_MOST_FRAGMENTS = constant("frame_limits.maximum_fragments")
+_MAXIMUM_FRAME = constant("frame_limits.maximum_frame")
+_MAXIMUM_HEADER = constant("frame_limits.maximum_header")
+_MINIMUM_MSS = constant("mss_limits.minimum_mss")
+_MAXIMUM_MSS = constant("mss_limits.maximum_mss")
+
+
+def _pack(name: str, fields: Mapping[Any, int]) -> bytes:
+    layout = record(name)
+    return layout.const(fields).as_bits().to_bytes(layout.size // 8, "little")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fragment:
+    """A run of bytes: I/O bus address and length."""
+
+    address: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameRequest:
+    """A frame as a driver asks for it.
+
+    Members
+    -------
+    fragments : tuple of Fragment
+        Its pieces. One alone where `count` is out of range.
+    count : int
+        What the descriptor says their number is.
+    total_length, mss, header_length, ip_offset, l4_offset, correlator : int
+        Fields of the descriptor.
+    flags : frozenset of str
+        Those of ``checksum_ipv4``, ``checksum_tcp``, ``checksum_udp``, ``large_send`` that are set.
+    """
+
+    fragments: tuple[Fragment, ...]
+    count: int
+    total_length: int
+    mss: int = 0
+    header_length: int = 0
+    ip_offset: int = 0
+    l4_offset: int = 0
+    flags: frozenset[str] = frozenset()
+    correlator: int = 0
+
+    def entries(self) -> list[bytes]:
+        """The ring entries: a descriptor, then two fragments to each."""
+        descriptor = {
+            "address": self.fragments[0].address,
+            "fragment_length": self.fragments[0].length,
+            "fragments": self.count,
+            "total_length": self.total_length,
+            "mss": self.mss,
+            "header_length": self.header_length,
+            "ip_offset": self.ip_offset,
+            "l4_offset": self.l4_offset,
+            "correlator": self.correlator,
+            **dict.fromkeys(self.flags, 1),
+        }
+        result = [_pack("transmit_descriptor", descriptor)]
+        for start in range(1, len(self.fragments), 2):
+            # What stands in place of a fragment beyond the last must not matter.
+            first, second = (*self.fragments[start : start + 2], Fragment(0xBAD, 0xBAD))[:2]
+            fields = {
+                "first_address": first.address,
+                "first_length": first.length,
+                "second_address": second.address,
+                "second_length": second.length,
+            }
+            result.append(_pack("scatter_gather_entry", fields))
+        return result
+
+    def verdict(self, granted: set[str]) -> int:
+        """The status that the parser gives it, for a ring with these offloads granted."""
+        ip, l4, header, total = (
+            self.ip_offset,
+            self.l4_offset,
+            self.header_length,
+            self.total_length,
+        )
+        large_send = "large_send" in self.flags
+        checksums = self.flags - {"large_send"}
+
+        wanted = {"large_send_v4"} if large_send else set()
+        # Large send covers the checksums that it implies.
+        wanted |= checksums - ({"checksum_ipv4", "checksum_tcp"} if large_send else set())
+        if self.count > 1:
+            wanted.add("scatter_gather")
+
+        # The end of the least header that a checksum belongs to.
+        least_end = {"checksum_ipv4": l4, "checksum_tcp": l4 + 20, "checksum_udp": l4 + 8}
+        past_frame = any(
+            least_end[name] > total for name in wanted & least_end.keys()
+        )  # Large send checks its header instead.
+        bad_offsets = ip % 2 or l4 % 2 or ip < 14 or l4 < ip + 20
+        longest = ip + 65_535 if large_send else _MAXIMUM_FRAME
+
+        failures = {
+            _STATUS.FRAGMENT_COUNT: not 1 <= self.count <= _MOST_FRAGMENTS,
+            _STATUS.LENGTH_SHORT: total < 14 or any(not part.length for part in self.fragments),
+            _STATUS.LENGTH_MISMATCH: total != sum(part.length for part in self.fragments),
+            _STATUS.LENGTH_LONG: total > longest,
+            _STATUS.FLAGS_CONFLICT: "checksum_udp" in self.flags
+            and bool(self.flags & {"checksum_tcp", "large_send"}),
+            _STATUS.NOT_GRANTED: not wanted <= granted,
+            _STATUS.OFFSET_RANGE: bool(self.flags) and (bad_offsets or past_frame),
+            _STATUS.HEADER_LENGTH: large_send
+            and not l4 + 20 <= header <= min(_MAXIMUM_HEADER, total),
+            _STATUS.MSS_RANGE: large_send
+            and not (
+                _MINIMUM_MSS <= self.mss <= _MAXIMUM_MSS and header + self.mss <= _MAXIMUM_FRAME
+            ),
+        }
+        return next((code for code, failed in failures.items() if failed), _STATUS.SUCCESS)
+
+    def command(self) -> dict[str, int]:
+        """The `FrameCommand` of the frame, if it is good."""
+        fields = ("total_length", "mss", "header_length", "ip_offset", "l4_offset")
+        flags = {"checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send"}
+        implied = {"checksum_ipv4", "checksum_tcp"} if "large_send" in self.flags else set()
+        return {
+            **{name: getattr(self, name) for name in fields},
+            **{name: int(name in self.flags | implied) for name in flags},
+        }
+
+
+def _cut(rng: random.Random, total: int, count: int) -> tuple[Fragment, ...]:
+    """`total` bytes in `count` fragments, none of them empty if there are bytes enough."""
+    total = max(total, count)
+    marks = [0, *sorted(rng.sample(range(1, total), count - 1)), total]
+    lengths = [end - start for start, end in itertools.pairwise(marks)]
+    return tuple(Fragment(rng.getrandbits(64), length) for length in lengths)
+
+
+def _good_request(rng: random.Random, correlator: int) -> FrameRequest:
+    """A frame that passes every check, of a kind drawn at random."""
+    count = rng.choice([1, 1, 1, 1, 2, 2, 3, 4, 5, 30, 31])
+    kind = rng.choice(["plain", "checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send"])
+    ip = rng.choice([14, 18, rng.randrange(14, 100, 2)])
+    l4 = ip + rng.choice([20, rng.randrange(20, 61, 2)])
+    least = max(l4 + 20, count)
+    mss = header = 0
+    if kind == "large_send":
+        header = rng.choice([l4 + 20, min(_MAXIMUM_HEADER, rng.randint(l4 + 20, l4 + 60))])
+        mss = rng.choice([_MINIMUM_MSS, 1448, _MAXIMUM_MSS])
+        total = rng.choice([header, rng.randint(max(header, least), 65_535), ip + 65_535])
+    elif kind == "plain":
+        total = rng.choice([14, 60, 1514, _MAXIMUM_FRAME, rng.randint(14, _MAXIMUM_FRAME)])
+    else:
+        total = rng.choice([least, _MAXIMUM_FRAME, rng.randint(least, _MAXIMUM_FRAME)])
+    total = max(total, count)
+    flags = {
+        "plain": [set()],
+        "checksum_ipv4": [{"checksum_ipv4"}],
+        "checksum_tcp": [{"checksum_tcp"}, {"checksum_tcp", "checksum_ipv4"}],
+        "checksum_udp": [{"checksum_udp"}, {"checksum_udp", "checksum_ipv4"}],
+        "large_send": [{"large_send"}, {"large_send", "checksum_tcp", "checksum_ipv4"}],
+    }[kind]
+    return FrameRequest(
+        fragments=_cut(rng, total, count),
+        count=count,
+        total_length=total,
+        mss=mss,
+        header_length=header,
+        ip_offset=ip,
+        l4_offset=l4,
+        flags=frozenset(rng.choice(flags)),
+        correlator=correlator,
+    )
+
+
+def _resize(request: FrameRequest, total: int) -> FrameRequest:
+    """The same frame of another length: its last fragment makes up for the difference."""
+    others = request.fragments[:-1]
+    length = total - sum(part.length for part in others)
+    if length not in range(1, 1 << 20):
+        return request
+    last = Fragment(request.fragments[-1].address, length)
+    return dataclasses.replace(request, total_length=total, fragments=(*others, last))
+
+
+def _spoil(rng: random.Random, request: FrameRequest) -> FrameRequest:
+    """`request` with one value moved, mostly by one across an edge."""
+    ip, l4, header = request.ip_offset, request.l4_offset, request.header_length
+    step = rng.choice([-2, -1, 1, 2])
+    choice = rng.randrange(10)
+    if choice == 0:
+        count = rng.choice([0, _MOST_FRAGMENTS + 1, 255])
+        return dataclasses.replace(request, count=count, fragments=request.fragments[:1])
+    if choice == 1:
+        place = rng.randrange(len(request.fragments))
+        parts = list(request.fragments)
+        parts[place] = Fragment(parts[place].address, 0)
+        total = sum(part.length for part in parts)
+        return dataclasses.replace(request, fragments=tuple(parts), total_length=total)
+    if choice == 2:
+        total = request.total_length + rng.choice([step, 1 << 19])
+        return dataclasses.replace(request, total_length=total % (1 << 20))
+    if choice in (3, 4):
+        edges = [13, 14, _MAXIMUM_FRAME + 1, ip + 65_536, l4, l4 - 1, l4 + 7, l4 + 8, l4 + 19]
+        return _resize(request, rng.choice([*edges, header, header - 1, (1 << 20) - 1]))
+    if choice == 5:
+        names = ["checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send"]
+        return dataclasses.replace(request, flags=request.flags ^ {rng.choice(names)})
+    name, values = rng.choice(
+        [
+            ("ip_offset", [12, 13, ip + step, l4 - 20, l4 - 18, 255]),
+            ("l4_offset", [l4 + step, ip + 18, ip + 19, request.total_length, 255]),
+            ("header_length", [l4 + 19, l4 + 20, _MAXIMUM_HEADER, _MAXIMUM_HEADER + 1, 0]),
+            ("mss", [0, _MINIMUM_MSS - 1, _MAXIMUM_MSS + 1, 0xFFFF]),
+            ("mss", [_MAXIMUM_FRAME - header, _MAXIMUM_FRAME - header + 1]),
+        ]
+    )
+    bits = record("transmit_descriptor")[name].width
+    return dataclasses.replace(request, **{name: rng.choice(values) % (1 << bits)})
+
+
+def random_request(rng: random.Random, correlator: int, *, bad: float = 0.5) -> FrameRequest:
+    """A frame of any kind; with the chance `bad`, spoilt in one place or two."""
+    request = _good_request(rng, correlator)
+    if rng.random() < bad:
+        for _ in range(rng.choice([1, 1, 2])):
+            request = _spoil(rng, request)
+    return request
