@@ -36,6 +36,10 @@ COMPONENTS: dict[str, str] = {
     "dma_reader": "byway.rtl.transmit.reader:DmaReader",
     "checksummer": "byway.rtl.transmit.checksum:Checksummer",
     "frame_buffer": "byway.rtl.transmit.frame_buffer:FrameBuffer",
+    "transmit_ring": "byway.rtl.transmit.ring:TransmitRing",
+    "frame_parser": "byway.rtl.transmit.parser:FrameParser",
+    "completion_writer": "byway.rtl.transmit.completion:CompletionWriter",
+    "transmit_rings": "byway.rtl.transmit.rings:TransmitRings",
     "gmii_transmitter": "byway.rtl.mac.gmii:GmiiTransmitter",
 }
 
