@@ -21,6 +21,10 @@ Fields have even offsets, hence are whole 16-bit halves of a word. Where they fa
 come is decided a cycle ahead, from its distances to the IP and TCP headers.
 """
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -48,6 +52,10 @@ def _swapped(half: Value) -> Value:
     return half.rotate_left(8)
 
 
+def _any(values: Iterable[Value]) -> Value:
+    return reduce(or_, values)
+
+
 class HeaderCopier(wiring.Component):
     """Keeps a header and gives it to each segment with the fields of that segment.
 
@@ -64,8 +72,6 @@ class HeaderCopier(wiring.Component):
         The segment in hand.
     restart : In(1)
         ``plan`` is another from the next cycle on, and the first of its frame.
-    proceed : In(1)
-        ``plan`` is another from the next cycle on, of the same frame.
     source : In(data_width)
         For the first segment: the word of the packet.
     active : In(1)
@@ -82,7 +88,6 @@ class HeaderCopier(wiring.Component):
 
     plan: data.View
     restart: Signal
-    proceed: Signal
     source: Signal
     active: Signal
     take: Signal
@@ -98,7 +103,6 @@ class HeaderCopier(wiring.Component):
             {
                 "plan": In(SegmentPlan(self.lanes)),
                 "restart": In(1),
-                "proceed": In(1),
                 "source": In(data_width),
                 "active": In(1),
                 "take": In(1),
@@ -169,40 +173,51 @@ class HeaderCopier(wiring.Component):
         sequence_low_here = find("sequence_low", "tcp", _TCP_SEQUENCE_LOW)
         flags_here = find("flags", "tcp", _TCP_FLAGS)
 
-        # Count: identification and sequence number as given, then on by one segment each time.
+        # Count: identification and sequence number as given, then on by one segment each time that
+        # a header has passed. The payload behind it leaves a cycle for that.
+        passed = Signal()
         identification = Signal(16)
         sequence = Signal(32)
         with m.If(self.take & plan.first):
-            for half in range(halves):
-                given = _swapped(self.source.word_select(half, 16))
-                with m.If(identification_here[half]):
-                    m.d.sync += identification.eq(given)
-                with m.If(sequence_high_here[half]):
-                    m.d.sync += sequence[16:].eq(given)
-                with m.If(sequence_low_here[half]):
-                    m.d.sync += sequence[:16].eq(given)
-        with m.If(self.proceed):
+            for here, number in (
+                (identification_here, identification),
+                (sequence_high_here, sequence[16:]),
+                (sequence_low_here, sequence[:16]),
+            ):
+                with m.If(here.any()):
+                    given = _any(
+                        Mux(here[half], self.source.word_select(half, 16), 0)
+                        for half in range(halves)
+                    )
+                    m.d.sync += number.eq(_swapped(given))
+        m.d.sync += passed.eq(self.take & self.tail)
+        with m.If(passed):
             m.d.sync += identification.eq(identification + 1)
             m.d.sync += sequence.eq(sequence + command.mss)
 
-        # Patch: in each half one field at most.
-        origin = Mux(self.active & ~plan.first, kept, self.source)
+        # Patch: in each half one field at most. The first segment's own numbers are those given.
+        copying = Signal()
+        origin = Signal(self.data_width)
         cleared = Signal(16)
+        m.d.comb += copying.eq(self.active & ~plan.first)
+        m.d.comb += origin.eq(Mux(copying, kept, self.source))
         m.d.comb += cleared.eq(Mux(plan.last, 0, _FIN | _PSH) | Mux(plan.first, 0, _CWR))
         for half in range(halves):
-            given = origin.word_select(half, 16)
-            patched = self.word.word_select(half, 16)
-            m.d.comb += patched.eq(given)
-            with m.If(self.active):
-                with m.If(flags_here[half]):
-                    m.d.comb += patched.eq(given & ~_swapped(cleared))
-                with m.If(ip_length_here[half]):
-                    m.d.comb += patched.eq(_swapped(plan.ip_length))
-                with m.If(~plan.first):
-                    with m.If(identification_here[half]):
-                        m.d.comb += patched.eq(_swapped(identification))
-                    with m.If(sequence_high_here[half]):
-                        m.d.comb += patched.eq(_swapped(sequence[16:]))
-                    with m.If(sequence_low_here[half]):
-                        m.d.comb += patched.eq(_swapped(sequence[:16]))
+            fields = [
+                (self.active & ip_length_here[half], plan.ip_length),
+                (copying & identification_here[half], identification),
+                (copying & sequence_high_here[half], sequence[16:]),
+                (copying & sequence_low_here[half], sequence[:16]),
+            ]
+            renewed = Signal(name=f"renewed_{half}")
+            trimmed = Signal(16, name=f"trimmed_{half}")
+            m.d.comb += renewed.eq(_any(here for here, _value in fields))
+            m.d.comb += trimmed.eq(Mux(self.active & flags_here[half], cleared, 0))
+            m.d.comb += self.word.word_select(half, 16).eq(
+                Mux(
+                    renewed,
+                    _any(Mux(here, _swapped(value), 0) for here, value in fields),
+                    origin.word_select(half, 16) & ~_swapped(trimmed),
+                )
+            )
         return m

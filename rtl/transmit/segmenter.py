@@ -100,11 +100,11 @@ class Segmenter(wiring.Component):
         beats = Signal.like(plan.beats)  # Beats up to the one in which the segment is cut off.
         cut = Signal()  # The next beat is that one.
 
-        # Begin: when the segment before ends, if the next is planned and its command can be left.
+        # Begin: when the segment before ends, if the next is planned and the last command is taken.
         begin = Signal()
         ending = Signal()
         wanting = Signal()
-        m.d.comb += planner.plans.ready.eq(wanting & (self.segments.ready | ~self.segments.valid))
+        m.d.comb += planner.plans.ready.eq(wanting & ~self.segments.valid)
         m.d.comb += begin.eq(planner.plans.valid & planner.plans.ready)
         with m.If(self.segments.ready):
             m.d.sync += self.segments.valid.eq(0)
@@ -133,7 +133,6 @@ class Segmenter(wiring.Component):
             header.active.eq(opening | copying),
             header.take.eq(header.active & piece_valid & move),
             header.restart.eq(begin & coming.first),
-            header.proceed.eq(begin & ~coming.first),
             piece.data.eq(header.word),
         ]
         with m.If(header.take & header.tail):

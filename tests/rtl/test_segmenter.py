@@ -50,17 +50,18 @@ class Frame:
 
 @dataclass
 class Segment:
-    """A packet that leaves the segmenter, with the last byte of its frame that it needs."""
+    """A packet that leaves the segmenter, and the run of its frame's bytes that is new in it."""
 
     packet: bytes
     last: bool
+    begin: int
     end: int
 
 
 def cut(frame):
     """The reference: the segments of `frame`."""
     if not frame.mss:
-        return [Segment(frame.packet, True, len(frame.packet))]
+        return [Segment(frame.packet, True, 0, len(frame.packet))]
     header, payload = frame.packet[: frame.header_length], frame.packet[frame.header_length :]
     identification = struct.unpack_from("!H", header, frame.ip_offset + 4)[0]
     sequence = struct.unpack_from("!I", header, frame.l4_offset + 4)[0]
@@ -78,13 +79,14 @@ def cut(frame):
             own[frame.l4_offset + 13] &= ~(FIN | PSH) & 0xFF
         if number:
             own[frame.l4_offset + 13] &= ~CWR & 0xFF
+        begin = frame.header_length + start if number else 0
         end = frame.header_length + start + len(share)
-        segments.append(Segment(bytes(own) + share, last, end))
+        segments.append(Segment(bytes(own) + share, last, begin, end))
     return segments
 
 
 def first_error(frame, end, lanes):
-    """The error that the segment ending before byte `end` of `frame` must show, 0 for none."""
+    """The first error of `frame` in a beat that holds bytes before `end`, 0 for none."""
     spoilt = [beat for beat in frame.errors if beat * lanes < end]
     return frame.errors[min(spoilt)] if spoilt else 0
 
@@ -105,30 +107,19 @@ def super_frame(
     ethernet = rng.randbytes(12) + (b"\x81\x00\x00\x07" if vlan else b"") + b"\x08\x00"
     identification = rng.getrandbits(16) if identification is None else identification
     sequence = rng.getrandbits(32) if sequence is None else sequence
-    ip_header = struct.pack(
-        "!BBHHHBBH8s",
-        0x40 | 5 + ip_options // 4,
-        rng.getrandbits(8),
-        rng.getrandbits(16),
-        identification,
-        0x4000,
-        64,
-        6,
-        rng.getrandbits(16),
-        rng.randbytes(8),
-    ) + rng.randbytes(ip_options)
-    tcp_header = struct.pack(
-        "!HHIIBBHHH",
-        rng.getrandbits(16),
-        rng.getrandbits(16),
-        sequence,
-        rng.getrandbits(32),
-        5 + tcp_options // 4 << 4,
-        flags,
-        rng.getrandbits(16),
-        rng.getrandbits(16),
-        rng.getrandbits(16),
-    ) + rng.randbytes(tcp_options)
+    ip_header = (
+        bytes([0x40 | 5 + ip_options // 4])
+        + rng.randbytes(3)
+        + struct.pack("!HHBB", identification, 0x4000, 64, 6)
+        + rng.randbytes(10 + ip_options)
+    )
+    tcp_header = (
+        rng.randbytes(4)
+        + struct.pack("!I", sequence)
+        + rng.randbytes(4)
+        + bytes([5 + tcp_options // 4 << 4, flags])
+        + rng.randbytes(6 + tcp_options)
+    )
     header = ethernet + ip_header + tcp_header
     return Frame(
         packet=header + rng.randbytes(payload_length),
@@ -188,7 +179,7 @@ def run(frames, *, data_width=64, seed="", idle=0.0, stall=0.0, headway=True):
     segmenter = Segmenter(data_width=data_width)
     lanes = data_width // 8
     expected = [(frame, segment) for frame in frames for segment in cut(frame)]
-    packets, ends, last_errors = [], [], []
+    packets, ends, errors = [], [], [[]]
     first_in = first_out = -1
 
     async def watch(ctx):
@@ -202,9 +193,11 @@ def run(frames, *, data_width=64, seed="", idle=0.0, stall=0.0, headway=True):
                 first_in = cycle
             if offered and first_out < 0:
                 first_out = cycle
-            if taken and beat.last:
-                ends.append(cycle)
-                last_errors.append(int(beat.error))
+            if taken:
+                errors[-1].append(int(beat.error))
+                if beat.last:
+                    ends.append(cycle)
+                    errors.append([])
             cycle += 1
 
     async def put_commands(ctx):
@@ -252,8 +245,11 @@ def run(frames, *, data_width=64, seed="", idle=0.0, stall=0.0, headway=True):
     simulator.add_testbench(get_packets)
     simulator.run()
     assert len(packets) == len(expected)
-    wanted = [first_error(frame, segment.end, lanes) for frame, segment in expected]
-    assert last_errors == wanted, f"seed {seed}"
+    for (frame, segment), found in zip(expected, errors, strict=False):
+        # A packet ends as its frame is by then, and begins as it was when the one before ended.
+        assert found[-1] == first_error(frame, segment.end, lanes), f"seed {seed}"
+        before = first_error(frame, segment.begin, lanes)
+        assert not before or set(found) == {before}, f"seed {seed}"
     return Result(packets, ends, first_in, first_out)
 
 
@@ -394,6 +390,33 @@ def test_random_errors_are_neither_lost_nor_carried_over():
     rng = random.Random(15)
     frames = [random_frame(rng, error=0.5) for _ in range(40)]
     run(frames, seed="15", idle=0.1, stall=0.1)
+
+
+def test_a_command_waits_to_be_taken_and_the_next_packet_waits_for_it():
+    rng = random.Random(16)
+    frame = super_frame(rng, 150, 64)
+    segmenter = Segmenter()
+
+    async def put(ctx):
+        await stream_put(ctx, segmenter.frames, frame.command)
+        await put_packet(ctx, segmenter.packet, frame.packet)
+
+    async def take(ctx):
+        for segment in cut(frame):
+            packet, _error = await get_packet(ctx, segmenter.segment_packet)
+            assert packet == segment.packet
+            for _ in range(20):
+                await ctx.tick()
+                assert ctx.get(segmenter.segments.valid)
+                assert not ctx.get(segmenter.segment_packet.valid)
+            command = await stream_get(ctx, segmenter.segments)
+            assert bool(command.last) == segment.last
+
+    simulator = Simulator(segmenter)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(put)
+    simulator.add_testbench(take)
+    simulator.run()
 
 
 def test_scapy_reads_the_segments():
