@@ -14,6 +14,7 @@ __all__ = [
     "Command",
     "ErrorCause",
     "Initialisation",
+    "LinkState",
     "TransportEvent",
     "VnicReturnCode",
 ]
@@ -73,6 +74,14 @@ class TransportEvent(IntEnum):
     PARTNER_FAILED = 1
     PARTNER_DEREGISTERED = 2
     PARTNER_SUSPENDED = 6
+
+
+class LinkState(IntEnum):
+    """State in LOGICAL_LINK_STATE and in link state indications."""
+
+    DOWN = 0
+    UP = 1
+    QUERY = 0xFF
 
 
 class ErrorCause(IntEnum):

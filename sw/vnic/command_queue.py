@@ -41,6 +41,10 @@ class CommandHandler(Protocol):
         """The partner is gone, or starts anew: all that was agreed with it is void."""
         ...
 
+    def partner_gone(self) -> None:
+        """The partner has deregistered or failed, after `closed` if anything was agreed."""
+        ...
+
 
 class CommandQueue:
     """The CRQ of one end.
@@ -125,6 +129,7 @@ class CommandQueue:
             self._begin_agreement()
         elif kind == CRQ_TRANSPORT_EVENT:
             self._end_agreement()
+            self._handler.partner_gone()
         elif kind == CRQ_COMMAND and self.initialised:
             self._handler.command(element)
 

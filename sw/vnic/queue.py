@@ -62,8 +62,8 @@ class SubQueue:
         First pane of its window.
     entries : int
         Elements that must fit.
-    on_interrupt : callable
-        Called when elements have come.
+    on_interrupt : callable or None
+        Called when elements have come; None for a queue that is only polled.
 
     Attributes
     ----------
@@ -79,7 +79,11 @@ class SubQueue:
     """
 
     def __init__(
-        self, end: VirtualEnd, window: DmaWindow, entries: int, on_interrupt: Callable[[], None]
+        self,
+        end: VirtualEnd,
+        window: DmaWindow,
+        entries: int,
+        on_interrupt: Callable[[], None] | None,
     ):
         self._end = end
         self._window = window

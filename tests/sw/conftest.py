@@ -6,9 +6,14 @@ or not waited for, shows as an access through a mapping that is gone.
 """
 
 import functools
+import importlib.util
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -394,3 +399,35 @@ def shared(machine: Machine) -> SharedMachine:
         vnic=connections[0],
         other_vnic=connections[1],
     )
+
+
+def _neighbour(name: str) -> ModuleType:
+    """Module of the helpers in the file `name` beside this one."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Dataclasses look their module up there.
+    spec.loader.exec_module(module)
+    return module
+
+
+class Share:
+    """The helpers of `shared_machine`, and machines that run the model of the adapter."""
+
+    def __init__(self):
+        self._model = _neighbour("adapter_model")
+        self._machine = _neighbour("shared_machine")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine, name)
+
+    def machine(self, *, clients: int = 1, rings: int = 2, **capabilities: int) -> Any:
+        hardware = FakeHardware(memory_bytes=16 << 20, rings=rings, windows=rings + 2)
+        model = self._model.AdapterModel(hardware, rings=rings, **capabilities)
+        return self._machine.SharedMachine(hardware, model, clients)
+
+
+@pytest.fixture(scope="session")
+def share() -> Share:
+    return Share()

@@ -1,0 +1,119 @@
+"""What a hosted partition is offered: the adapter's capabilities in the words of a virtual NIC.
+
+This is the query of step 630: nothing is offered that the adapter does not have. Scatter/gather is
+the one function that needs no request of its own, because LoPAR makes its capability query-only: it
+comes with the login. Large send is granted only together with the two checksums it implies.
+
+The MTU of a virtual NIC counts the Ethernet header, as Linux has it (LoPAR does not say).
+"""
+
+from collections.abc import Mapping
+
+from byway.sw.hosting.adapter_driver import AdapterDriver
+from byway.sw.hosting.transmit_request import RingOffloads
+from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
+from byway.sw.vnic.capabilities import Capability, HeaderDescriptorRequest
+from byway.sw.vnic.codes import VnicReturnCode
+from byway.sw.vnic.descriptors import fragments_in
+from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
+
+__all__ = ["ClientOffer"]
+
+_MINIMUM_MTU = 14 + 68
+_MINIMUM_ENTRIES, _MAXIMUM_ENTRIES = 64, 2048
+_MINIMUM_BUFFERS, _MAXIMUM_BUFFERS = 16, 1024
+_CACHE_LINE = 128
+_VLAN_TAG = 4
+
+
+class ClientOffer:
+    """The offer to every client of one adapter.
+
+    Parameters
+    ----------
+    driver : AdapterDriver
+        Driver of the adapter.
+    """
+
+    def __init__(self, driver: AdapterDriver):
+        self._driver = driver
+        self._adapter = driver.capabilities
+
+    def capabilities(self) -> Mapping[Capability, int]:
+        """Return the value of each query-only capability; those left out are 0."""
+        queues = min(self._driver.free_rings, 1)
+        wanted = HeaderDescriptorRequest.WANTED | HeaderDescriptorRequest.ETHERNET
+        return {
+            Capability.MIN_TX_QUEUES: 1,
+            Capability.MIN_RX_QUEUES: 1,
+            Capability.MIN_RX_ADD_QUEUES: 1,
+            Capability.MAX_TX_QUEUES: queues,
+            Capability.MAX_RX_QUEUES: 1,
+            Capability.MAX_RX_ADD_QUEUES: 1,
+            Capability.OPT_TX_COMP_SUB_QUEUES: queues,
+            Capability.OPT_RX_COMP_QUEUES: 1,
+            Capability.OPT_RX_BUFADD_Q_PER_RX_COMP_Q: 1,
+            Capability.MIN_TX_ENTRIES_PER_SUBCRQ: _MINIMUM_ENTRIES,
+            Capability.MAX_TX_ENTRIES_PER_SUBCRQ: _MAXIMUM_ENTRIES,
+            Capability.OPT_TX_ENTRIES_PER_SUBCRQ: self._driver.ring_entries,
+            Capability.MIN_RX_ADD_ENTRIES_PER_SUBCRQ: _MINIMUM_BUFFERS,
+            Capability.MAX_RX_ADD_ENTRIES_PER_SUBCRQ: _MAXIMUM_BUFFERS,
+            Capability.OPT_RXBA_ENTRIES_PER_SUBCRQ: _MAXIMUM_BUFFERS // 8,
+            Capability.TCP_IP_OFFLOAD: int(self.ip_offload() != IpOffloadQuery()),
+            Capability.MIN_MTU: _MINIMUM_MTU,
+            Capability.MAX_MTU: self._adapter.maximum_frame,
+            Capability.MAX_TX_SG_ENTRIES: self._fragments(),
+            Capability.TX_RX_DESC_REQ: HeaderDescriptorRequest.every_frame(wanted),
+        }
+
+    def ip_offload(self) -> IpOffloadQuery:
+        """Return the offloads that the adapter has."""
+        offloads = self._adapter.offloads
+        return IpOffloadQuery(
+            checksum_ipv4=offloads.checksum_ipv4,
+            checksum_tcp=offloads.checksum_tcp,
+            checksum_udp=offloads.checksum_udp,
+            large_send_v4=offloads.large_send_v4,
+            maximum_large_send=self._adapter.maximum_large_send,
+        )
+
+    def judge(self, wanted: IpOffloadControl) -> VnicReturnCode:
+        """Return whether everything `wanted` is offered and fits together."""
+        offered = self._adapter.offloads
+        unsupported = (
+            wanted.other
+            or (wanted.checksum_ipv4 and not offered.checksum_ipv4)
+            or (wanted.checksum_tcp and not offered.checksum_tcp)
+            or (wanted.checksum_udp and not offered.checksum_udp)
+            or (wanted.large_send_v4 and not offered.large_send_v4)
+        )
+        if unsupported:
+            return VnicReturnCode.UNSUPPORTED_OPTION
+        if wanted.large_send_v4 and not (wanted.checksum_ipv4 and wanted.checksum_tcp):
+            return VnicReturnCode.PARAMETER
+        return VnicReturnCode.SUCCESS
+
+    def ring_offloads(self, granted: IpOffloadControl) -> RingOffloads:
+        """Return the offloads of the ring of a client that was granted these."""
+        return RingOffloads(
+            checksum_ipv4=granted.checksum_ipv4,
+            checksum_tcp=granted.checksum_tcp,
+            checksum_udp=granted.checksum_udp,
+            large_send_v4=granted.large_send_v4,
+            scatter_gather=self._fragments() > 1,
+        )
+
+    @staticmethod
+    def receive_buffer_bytes(mtu: int) -> int:
+        """Return the bytes of a receive buffer for frames of `mtu` bytes with a VLAN tag."""
+        return -(-(mtu + _VLAN_TAG) // _CACHE_LINE) * _CACHE_LINE
+
+    def vital_product_data(self) -> bytes:
+        """Return the firmware level under the keyword by which Linux finds it."""
+        level = f"byway {self._adapter.version}".encode()
+        return b"RM" + bytes((len(level),)) + level
+
+    def _fragments(self) -> int:
+        if not self._adapter.offloads.scatter_gather:
+            return 1
+        return min(self._adapter.maximum_fragments, fragments_in(MAXIMUM_INDIRECT))

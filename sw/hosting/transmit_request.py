@@ -1,0 +1,105 @@
+"""A frame as the adapter wants it: I/O bus addresses, offsets, and nothing about partitions."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from byway.sw.contract.records import ScatterGatherEntry, TransmitDescriptor
+
+__all__ = ["DmaFragment", "RingOffloads", "TransmitRequest", "entries_of"]
+
+
+def entries_of(fragments: int) -> int:
+    """Return how many ring entries a frame of so many fragments takes."""
+    return 1 + fragments // 2
+
+
+class DmaFragment(NamedTuple):
+    """Bytes of a frame in the window of its ring."""
+
+    ioba: int
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RingOffloads:
+    """Advanced functions: what the adapter has, or what is granted to a ring."""
+
+    checksum_ipv4: bool = False
+    checksum_tcp: bool = False
+    checksum_udp: bool = False
+    large_send_v4: bool = False
+    scatter_gather: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransmitRequest:
+    """A frame or super-frame for a ring.
+
+    Parameters
+    ----------
+    fragments : tuple of DmaFragment
+        Where its bytes lie, at least one.
+    checksum_ipv4, checksum_tcp, checksum_udp : bool
+        Checksums to insert.
+    mss : int
+        Large send: payload bytes of each segment but the last; 0 for a single frame.
+    ip_offset, l4_offset, header_length : int
+        Where the IP and the TCP or UDP header begin, and where the payload does; 0 when nothing
+        is to be done.
+    """
+
+    fragments: tuple[DmaFragment, ...]
+    checksum_ipv4: bool = False
+    checksum_tcp: bool = False
+    checksum_udp: bool = False
+    mss: int = 0
+    ip_offset: int = 0
+    l4_offset: int = 0
+    header_length: int = 0
+
+    @property
+    def entries(self) -> int:
+        """Ring entries that the frame takes."""
+        return entries_of(len(self.fragments))
+
+    @property
+    def length(self) -> int:
+        """Bytes of the frame."""
+        return sum(fragment.length for fragment in self.fragments)
+
+    def pack(self, correlator: int) -> list[bytes]:
+        """Return the ring entries of the frame.
+
+        Raises
+        ------
+        ValueError
+            A value does not fit its field of the descriptor.
+        """
+        first, further = self.fragments[0], self.fragments[1:]
+        descriptor = TransmitDescriptor(
+            address=first.ioba,
+            fragment_length=first.length,
+            fragments=len(self.fragments),
+            total_length=self.length,
+            mss=self.mss,
+            header_length=self.header_length if self.mss else 0,
+            ip_offset=self.ip_offset,
+            l4_offset=self.l4_offset,
+            checksum_ipv4=self.checksum_ipv4,
+            checksum_tcp=self.checksum_tcp,
+            checksum_udp=self.checksum_udp,
+            large_send=self.mss > 0,
+            correlator=correlator,
+        )
+        entries = [descriptor.pack()]
+        for at in range(0, len(further), 2):
+            one = further[at]
+            two = further[at + 1] if at + 1 < len(further) else DmaFragment(0, 0)
+            entry = ScatterGatherEntry(
+                first_address=one.ioba,
+                first_length=one.length,
+                second_address=two.ioba,
+                second_length=two.length,
+            )
+            entries.append(entry.pack())
+        return entries
