@@ -73,7 +73,10 @@ class CommitQueue(wiring.Component):
         """Three pointers, each a lap bit longer than an address: head, committed, tail."""
         m = Module()
         shape = self.items.payload.shape()
-        m.submodules.memory = memory = Memory(shape=shape, depth=self.depth, init=[])
+        # A block RAM would merge with the output register, and make the output slow.
+        m.submodules.memory = memory = Memory(
+            shape=shape, depth=self.depth, init=[], attrs={"ram_style": "distributed"}
+        )
         write = memory.write_port()
         read = memory.read_port(domain="comb")
         head = Signal(range(2 * self.depth))

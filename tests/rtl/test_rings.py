@@ -6,6 +6,7 @@ a transmit path that takes fragments and ends frames. What each completion must 
 `FrameRequest.verdict` and from how the path ended the frame.
 """
 
+import itertools
 import random
 from collections import deque
 from dataclasses import dataclass, field
@@ -43,23 +44,33 @@ class Ring:
     starts_at: int = 0
 
     def __post_init__(self):
-        self.entries = [entry for request in self.requests for entry in request.entries()]
         self.descriptor_page = 0x1000 + 0x100 * self.number
         self.completion_page = 0x8000 + 0x100 * self.number
+        self.stops = 0
+        self.load(self.requests)
+
+    def load(self, requests):
+        """Begin afresh with these requests."""
+        self.requests = requests
+        self.entries = [entry for request in requests for entry in request.entries()]
         self.completions: list[dict[str, int]] = []
-        #: Of frames that were started: how the path ended them.
-        self.started: deque[FrameRequest] = deque(
-            request for request in self.requests if request.verdict(self.granted) == STATUS.SUCCESS
+        #: Good frames that the path has not seen yet, and how it ended those it has.
+        self.started = deque(
+            request for request in requests if request.verdict(self.granted) == STATUS.SUCCESS
         )
         self.ends: list[dict[str, int]] = []
-        self.stops = 0
 
-    def expected(self) -> list[dict[str, int]]:
-        """The completions of all frames, as far as the path has ended them."""
+    def whole_frames(self, entries):
+        """How many frames lie wholly within so many entries."""
+        ends = itertools.accumulate(len(request.entries()) for request in self.requests)
+        return sum(end <= entries for end in ends)
+
+    def expected(self, count=None) -> list[dict[str, int]]:
+        """The completions of so many frames, of all if not told."""
         ends = iter(self.ends)
         result = []
         consumed = 0
-        for number, request in enumerate(self.requests):
+        for number, request in enumerate(self.requests[:count]):
             consumed += len(request.entries())
             status, segments = request.verdict(self.granted), 0
             if status == STATUS.SUCCESS:
@@ -139,11 +150,12 @@ class Bench:
             ctx.set(config.enable, 1)
             await ctx.tick().until(status.active)
             produced = 0
-            while produced < len(ring.entries) and not ctx.get(status.stopped):
+            while produced < len(ring.entries) and ctx.get(status.active & ~status.stopped):
                 consumed = ring.completions[-1]["consumer"] if ring.completions else 0
                 free = (1 << ring.size_log2) - (produced - consumed) % 2**16
                 count = min(free, len(ring.entries) - produced, rng.randint(1, ring.burst))
-                if count:
+                if count or rng.random() < 0.01:
+                    # A doorbell that announces nothing new does nothing.
                     await self.announce(ctx, ring, produced, count)
                     produced += count
                 await ctx.tick()
@@ -191,11 +203,11 @@ class Bench:
         while rng.random() < self.path_stall:
             await ctx.tick()
         ctx.set(stream.ready, 1)
-        valid = 0
-        while not valid:
+        while True:
             _clk, _rst, valid, payload = await ctx.tick().sample(stream.valid, stream.payload)
-        ctx.set(stream.ready, 0)
-        return payload
+            if valid:
+                ctx.set(stream.ready, 0)
+                return payload
 
     async def take_frames(self, ctx):
         """Take fragments and commands; they must be those of the next good frame."""
@@ -283,7 +295,7 @@ def test_every_frame_of_every_ring_is_completed(data_width, timing, bursts):
     rings = [
         Ring(
             number,
-            [random_request(rng, rng.getrandbits(32), bad=0.4) for _ in range(45)],
+            [random_request(rng, rng.getrandbits(32), bad=0.4) for _ in range(30)],
             size_log2=log2,
             granted=OFFLOADS if number else OFFLOADS - {"checksum_udp"},
             burst=burst,
@@ -306,20 +318,19 @@ def test_every_frame_of_every_ring_is_completed(data_width, timing, bursts):
     assert bench.dropped == sum(status != STATUS.SUCCESS for status in statuses)
 
 
-def test_a_ring_of_the_greatest_size_crosses_its_pages():
-    """The ring begins so many entries in that its indexes pass the end of the first page."""
-    ring = Ring(0, [plain(number) for number in range(300)], size_log2=8)
+def test_a_ring_may_be_longer_than_a_page():
+    ring = Ring(0, [plain(number) for number in range(200)], size_log2=8)
     bench = Bench([ring], seed="pages", delay=10)
     bench.run()
     bench.check_completions()
     assert len({burst.address // PAGE_BYTES for burst in bench.reads.read_bursts}) == 2
-    assert len({burst.address for burst in bench.writes.write_bursts}) == 256
 
 
 def test_first_fragment_leaves_three_cycles_after_the_last_beat():
     bench = Bench([Ring(0, [plain()], starts_at=20), Ring(1, [])], seed="latency")
     bench.run()
     events = bench.events
+    # The doorbell is noted in the cycle before the one that it takes, as all else is afterwards.
     assert events["ar"][0] - events["doorbell"][0] == 3
     assert events["fragment"][0] - events["r"][-1] == 3
 
@@ -329,3 +340,198 @@ def test_one_ring_alone_starts_a_frame_every_six_cycles():
     bench.run()
     starts = bench.events["fragment"]
     assert (starts[-1] - starts[31]) / 32 <= 6
+
+
+def stop_test(seed, first, second, *, expect, reason, disturb=None, others=2, fail=None):
+    """Ring 0 stops after `expect` completions for `reason`; the others finish; it starts again.
+
+    `fail` prepares the memory; `disturb` is a coroutine that does what a driver must not.
+    """
+    rng = random.Random(seed)
+    rings = [
+        Ring(0, first),
+        *(
+            Ring(number, [random_request(rng, rng.getrandbits(32), bad=0.3) for _ in range(15)])
+            for number in range(1, others)
+        ),
+    ]
+    bench = Bench(rings, seed=seed, timing=AWKWARD, path_stall=0.1, errors=0.1, delay=20)
+    ring, status, config = rings[0], bench.dut.status[0], bench.dut.config[0]
+    if fail is not None:
+        fail(bench.memory, ring)
+
+    async def stop_and_restart(ctx):
+        while not ctx.get(status.active):
+            await ctx.tick()
+        if disturb is not None:
+            await disturb(ctx, bench, ring)
+        while not ctx.get(status.stopped):
+            await ctx.tick()
+        assert ctx.get(status.reason) == reason
+        for _ in range(600):
+            await ctx.tick()
+        assert ring.completions == ring.expected(expect)
+        assert ring.stops == 1
+        assert ctx.get(status.active)
+
+        # What the driver does now is of no account until it disables the ring.
+        reads = len([burst for burst in bench.reads.read_bursts if burst.user == 0])
+        await bench.announce(ctx, ring, 0, 1)
+        for _ in range(20):
+            await ctx.tick()
+        assert reads == len([burst for burst in bench.reads.read_bursts if burst.user == 0])
+        ctx.set(config.enable, 0)
+        await ctx.tick().until(~status.active)
+        assert ctx.get(status.stopped)
+        assert ctx.get(status.reason) == reason
+
+        # Enabled again it is as new.
+        bench.memory.mend()
+        ring.load(second)
+        ctx.set(config.enable, 1)
+        await ctx.tick().until(status.active)
+        assert not ctx.get(status.stopped)
+        assert ctx.get(status.reason) == STOP.NONE
+        assert ctx.get(status.consumer) == 0
+        await bench.driver(ring)(ctx)
+        while len(ring.completions) < len(second):
+            await ctx.tick()
+
+    counts = {ring.number: len(ring.requests) for ring in rings} | {0: 0}
+    bench.run(counts, stop_and_restart)
+    bench.check_completions()
+    assert ring.stops == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "row", "response"),
+    [(0, 0, Resp.SLVERR), (7, 2, Resp.DECERR), (13, 3, Resp.SLVERR)],
+)
+def test_a_descriptor_read_that_fails_stops_its_ring_alone(entry, row, response):
+    """The frames before it are finished, those from it on do not exist."""
+    seed = f"descriptor {entry}"
+    first = [many(number, random.Random(seed).choice([1, 2, 5])) for number in range(30)]
+
+    def fail(memory, ring):
+        place = ring.descriptor_page * PAGE_BYTES + entry * ENTRY_BYTES + row * 8
+        memory.fail(place, 8, response)
+
+    stop_test(
+        seed,
+        first,
+        [plain(number) for number in range(20)],
+        expect=Ring(0, first).whole_frames(entry),
+        reason=STOP.DESCRIPTOR_REFUSED,
+        fail=fail,
+    )
+
+
+@pytest.mark.parametrize("response", [Resp.SLVERR, Resp.DECERR])
+def test_a_completion_that_is_refused_stops_its_ring_alone(response):
+    """Its frames that are on the way end without a completion."""
+
+    def fail(memory, ring):
+        place = ring.completion_page * PAGE_BYTES + 3 * RECORD_BYTES
+        memory.fail(place, 13 * RECORD_BYTES, response)
+
+    stop_test(
+        f"completion {response}",
+        [many(number, 1 + number % 3) for number in range(40)],
+        [plain(number) for number in range(20)],
+        expect=3,
+        reason=STOP.COMPLETION_REFUSED,
+        fail=fail,
+    )
+
+
+@pytest.mark.parametrize("producer", [17, 2, 0x8000])
+def test_a_doorbell_out_of_range_stops_its_ring_alone(producer):
+    """Too far, or back: entries announced before are still good."""
+    first = [plain(number) for number in range(3)]
+
+    async def disturb(ctx, bench, ring):
+        while len(ring.completions) < 3:
+            await ctx.tick()
+        ctx.set(bench.dut.config[0].producer, (producer + 3 * (producer == 17)) % 2**16)
+        ctx.set(bench.dut.config[0].producer_modify, 1)
+        await ctx.tick()
+        ctx.set(bench.dut.config[0].producer_modify, 0)
+
+    stop_test(
+        f"doorbell {producer}",
+        first,
+        [plain(number) for number in range(20)],
+        expect=3,
+        reason=STOP.DOORBELL_RANGE,
+        disturb=disturb,
+    )
+
+
+@pytest.mark.parametrize("after", [0, 1, 10])
+def test_a_ring_that_is_disabled_ends_in_order(after):
+    """Whatever was started is completed before it is inactive; then it starts at index 0 again."""
+    seed = f"disable {after}"
+    rng = random.Random(seed)
+    first = [random_request(rng, rng.getrandbits(32), bad=0.2) for _ in range(60)]
+    second = [plain(number) for number in range(20)]
+    rings = [Ring(0, first, size_log2=6), Ring(1, [plain(number) for number in range(30)])]
+    bench = Bench(rings, seed=seed, timing=AWKWARD, path_stall=0.2, errors=0.1, delay=20)
+    ring, status, config = rings[0], bench.dut.status[0], bench.dut.config[0]
+
+    async def disable_and_restart(ctx):
+        while not ctx.get(status.active) or len(ring.completions) < after:
+            await ctx.tick()
+        ctx.set(config.enable, 0)
+        await ctx.tick().until(~status.active)
+        done = len(ring.completions)
+        assert after <= done < len(first)
+        assert ring.completions == ring.expected(done)
+        consumed = sum(len(request.entries()) for request in first[:done])
+        assert ctx.get(status.consumer) == consumed
+        for _ in range(200):
+            await ctx.tick()
+        assert len(ring.completions) == done
+
+        # A doorbell of a ring that is not active is not heard.
+        await bench.announce(ctx, ring, 0, 4)
+        ring.load(second)
+        ctx.set(config.enable, 1)
+        await ctx.tick().until(status.active)
+        await bench.driver(ring)(ctx)
+        while len(ring.completions) < len(second):
+            await ctx.tick()
+
+    bench.run({0: 0, 1: 30}, disable_and_restart)
+    bench.check_completions()
+    assert ring.stops == 0
+
+
+def test_a_frame_that_is_announced_in_part_delays_no_other_ring():
+    stuck = Ring(0, [many(0, 31)])
+    stuck.entries = stuck.entries[:9]
+    other = Ring(1, [plain(number) for number in range(40)])
+    bench = Bench([stuck, other], seed="partial", delay=10)
+
+    async def disable(ctx):
+        while len(other.completions) < len(other.requests):
+            await ctx.tick()
+        ctx.set(bench.dut.config[0].enable, 0)
+        await ctx.tick().until(~bench.dut.status[0].active)
+
+    bench.run({0: 0, 1: 40}, disable)
+    assert stuck.completions == []
+    assert other.completions == other.expected()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"rings": 0}, "Rings must be 1 to 32, not 0"),
+        ({"rings": 33}, "Rings must be 1 to 32, not 33"),
+        ({"rings": 32, "read_id_width": 5}, "Read IDs must be 0 to 31, not 16 to 47"),
+        ({"data_width": 256}, "Data width must be 64 or 128, not 256"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        TransmitRings(**parameters)
