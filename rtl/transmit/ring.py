@@ -58,7 +58,7 @@ INDEX_BITS = record("completion")["consumer"].width
 
 _ENTRY_BYTES = record("transmit_descriptor").size // 8
 _PAGE_BITS = 64 - exact_log2(PAGE_BYTES)
-_SIZE_BITS = constant("ring_limits.maximum_size_log2") + 1
+_MOST_INDEX_BITS = constant("ring_limits.maximum_size_log2")
 _STOP_REASON = codes("ring_stop_reason")
 
 
@@ -287,36 +287,39 @@ class TransmitRing(wiring.Component):
         """Doorbell, fetch, arrival, frames, and the life of the ring around them."""
         m = Module()
         config, status, fetch = self.config, self.status, self.fetch
-        size = Signal(_SIZE_BITS)
+        index_mask = Signal(INDEX_BITS)
         draining = Signal()
         running = Signal()
-        m.d.sync += size.eq(1 << ring_size_log2(config.size_log2))
+        m.d.sync += index_mask.eq((1 << ring_size_log2(config.size_log2)) - 1)
         m.d.comb += running.eq(status.active & ~status.stopped & ~draining)
 
-        # Doorbell: forward by no more than the size, and no further from the consumer.
+        # Doorbell: forward by 1 to the size, and no further from the consumer. Less one, these are
+        # numbers below the size, without any bit above the index. A stop follows a cycle later.
         producer = Signal(INDEX_BITS)
-        announced = Signal(INDEX_BITS)
+        ahead = Signal(INDEX_BITS)
         unconsumed = Signal(INDEX_BITS)
         rung = Signal()
         out_of_range = Signal()
+        overrun = Signal()
         m.d.comb += [
-            announced.eq(config.producer - producer),
-            unconsumed.eq(config.producer - status.consumer),
-            rung.eq(running & config.producer_modify),
-            out_of_range.eq(rung & ((announced > size) | (unconsumed > size))),
+            ahead.eq(config.producer + ~producer),
+            unconsumed.eq(config.producer + ~status.consumer),
+            rung.eq(running & config.producer_modify & (config.producer != producer)),
+            out_of_range.eq(rung & ((ahead | unconsumed) & ~index_mask).any()),
         ]
+        m.d.sync += overrun.eq(out_of_range)
         with m.If(rung & ~out_of_range):
             m.d.sync += producer.eq(config.producer)
 
         # Fetch up to the producer or the end of the block, into room that is reserved at once.
         fetched = Signal(INDEX_BITS)
-        index = Signal(_SIZE_BITS - 1)
+        index = Signal(_MOST_INDEX_BITS)
         pending = Signal(INDEX_BITS)
         block_left = Signal(range(BLOCK_ENTRIES + 1))
         reserved = Signal(range(PREFETCH_ENTRIES + 1))
         m.d.comb += [
-            index.eq(fetched & (size - 1)),
-            pending.eq(Mux(rung, config.producer, producer) - fetched),
+            index.eq(fetched & index_mask),
+            pending.eq(Mux(config.producer_modify, config.producer, producer) - fetched),
             block_left.eq(BLOCK_ENTRIES - fetched % BLOCK_ENTRIES),
             reserved.eq(fetched - status.consumer),
         ]
@@ -388,7 +391,7 @@ class TransmitRing(wiring.Component):
             m.d.comb += stop_reason.eq(_STOP_REASON.COMPLETION_REFUSED)
         with m.Elif(self.beat_valid & self.beat_error):
             m.d.comb += stop_reason.eq(_STOP_REASON.DESCRIPTOR_REFUSED)
-        with m.Elif(out_of_range):
+        with m.Elif(overrun):
             m.d.comb += stop_reason.eq(_STOP_REASON.DOORBELL_RANGE)
         with m.If(~status.stopped & (stop_reason != _STOP_REASON.NONE)):
             m.d.sync += [status.stopped.eq(1), status.reason.eq(stop_reason), status.stop.eq(1)]
