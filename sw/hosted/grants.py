@@ -106,8 +106,8 @@ class Grants:
         self._connected = False
         for mapping in self.table:
             self._states[mapping] = GrantState.ASKED
-            if mapping.closing:
-                self._forget(mapping)
+            if mapping.closing and not mapping.users:
+                self._forget(mapping)  # The answer to REQUEST_UNMAP will not come.
 
     def _ask(self, mapping: Mapping) -> None:
         request = RequestMap(mapping.handle, mapping.ioba, mapping.length)

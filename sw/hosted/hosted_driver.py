@@ -190,13 +190,13 @@ class HostedDriver:
         """End everything that was agreed; frames under way are lost."""
         self._script = None
         self._channel.forget()
+        self._grants.disconnect()
         self._set_link(False)
         if self._transmit is not None:
             self._transmit.abandon()
         self._transmit = None
         self._receive = None
         self._close_queues()
-        self._grants.disconnect()
 
     def partner_gone(self) -> None:
         """Register anew, for the server to find this end when it is back."""

@@ -100,6 +100,12 @@ class ClientSession:
             logical = LinkState(self._control.path.link_up)
             self._queue.send(commands.LinkStateIndication(state, logical).pack())
 
+    def reset(self) -> None:
+        """Part from the client, and wait for it to begin anew (LoPAR, "Adapter reboot")."""
+        self.closed()
+        self._queue.close()
+        self._queue.open()
+
     def opened(self) -> None:
         """Begin: the client has initialised its queue, and may exchange versions."""
 

@@ -118,7 +118,9 @@ class AdapterModelPage(Words):
     def __init__(self, model: "AdapterModel"):
         super().__init__()
         self.model = model
-        self.registers = AdapterPage(self)
+        stored = Words()
+        stored.words = self.words
+        self.registers = AdapterPage(stored)  # As the hardware sees them: no access is counted.
         self.summary = place(lambda bus: AdapterPage(bus).interrupt_summary)
         self.status = {}
         self.causes = {}

@@ -422,10 +422,13 @@ class Share:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._machine, name)
 
-    def machine(self, *, clients: int = 1, rings: int = 2, **capabilities: int) -> Any:
+    def machine(
+        self, *, clients: int = 1, rings: int = 2, without: tuple[str, ...] = (), **options: int
+    ) -> Any:
+        """A shared machine, with an adapter that is `without` some of its capabilities."""
         hardware = FakeHardware(memory_bytes=16 << 20, rings=rings, windows=rings + 2)
-        model = self._model.AdapterModel(hardware, rings=rings, **capabilities)
-        return self._machine.SharedMachine(hardware, model, clients)
+        model = self._model.AdapterModel(hardware, rings=rings, **dict.fromkeys(without, 0))
+        return self._machine.SharedMachine(hardware, model, clients, **options)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,479 @@
+"""The virtual hosted device driver over the real manager and a model of the adapter.
+
+Shown: the set-up in Linux's order grants what the adapter has and no more; frames reach the wire
+from the client's own memory, without a copy, with two crossings for any batch; grants end when the
+client says so; a server that goes away and comes back costs the frames under way and nothing else.
+"""
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+
+from byway.sw.contract.registers import RingStopReason
+from byway.sw.hosted.set_up import Wishes
+from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
+from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
+from byway.sw.vnic.codes import Command, LinkState
+from byway.sw.vnic.descriptors import elements_of
+from byway.sw.vnic.ip_offload import IpOffloadControl
+
+SENT, REFUSED, LOST = FrameOutcome.SENT, FrameOutcome.REFUSED, FrameOutcome.LOST
+FUNCTIONS = ("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4")
+CONTENT = bytes((7 * n + n // 251) % 256 for n in range(50_000))
+
+
+def commands_sent(machine) -> list[str]:
+    """Names of the commands that the client sent, repetitions left out."""
+    names: list[str] = []
+    for caller, name, arguments in machine.calls:
+        if caller != "hosting" and name == "h_reg_sub_crq":
+            names.append("sub-CRQ")
+        elif caller != "hosting" and name == "h_send_crq" and arguments[1] >> 56 == 0x80:
+            names.append(Command(arguments[1] >> 48 & 0xFF).name)
+    return [name for n, name in enumerate(names) if names[:n][-1:] != [name]]
+
+
+def payload_of(segments: list[bytes]) -> bytes:
+    """What the segments carry, by their sequence numbers; every checksum is checked."""
+    parts = {}
+    for segment in segments:
+        packet = Ether(segment)
+        again = Ether(segment)
+        del again[IP].chksum
+        del again[TCP].chksum
+        assert bytes(again) == segment
+        parts[packet[TCP].seq] = bytes(packet[TCP].payload)[: packet[IP].len - 40]
+    return b"".join(part for _, part in sorted(parts.items()))
+
+
+def test_the_set_up_follows_the_order_of_linux(share):
+    machine = share.machine()
+    machine.device()
+    assert commands_sent(machine) == [
+        "VERSION_EXCHANGE",
+        "QUERY_CAPABILITY",
+        "REQUEST_CAPABILITY",
+        "QUERY_IP_OFFLOAD",
+        "CONTROL_IP_OFFLOAD",
+        "sub-CRQ",
+        "LOGIN",
+        "CHANGE_MAC_ADDR",
+        "GET_VPD_SIZE",
+        "GET_VPD",
+        "QUERY_MAP",
+        "REQUEST_MAP",
+        "LOGICAL_LINK_STATE",
+    ]
+
+
+def test_the_device_has_what_the_adapter_has(share):
+    device = share.machine().device()
+    assert device.link_up
+    assert all(getattr(device.features, name) for name in FUNCTIONS)
+    assert device.features.maximum_fragments == 31
+    assert device.features.maximum_large_send == 65535
+    assert device.features.mtu == 1500
+    assert device.granted.vital_product_data == b"RM\x0bbyway 0.1.0"
+
+
+def test_the_user_is_told_of_the_link_once_whenever_it_attaches(share):
+    machine = share.machine()
+    device = share.HostedDriver(machine.connections[0].client, share.MACS[1])
+    early, late = share.Recorder(), share.Recorder()
+    device.attach(early)
+    device.start()
+    machine.manager.dispatch()
+    device.attach(late)
+    assert early.links == late.links == [True]
+
+
+@pytest.mark.parametrize("missing", FUNCTIONS)
+def test_what_the_adapter_lacks_is_neither_granted_nor_used(share, missing):
+    machine = share.machine(without=(missing,))
+    device = machine.device()
+    assert not getattr(device.features, missing)
+    offloads = machine.model.page.registers.ring[1].offloads.read()
+    assert not getattr(offloads, missing)
+    asked = (
+        Offload(mss=1448, l3_length=20, l4_length=20)
+        if missing == "large_send_v4"
+        else Offload(**{missing: True}, l3_length=20, l4_length=20)
+    )
+    with pytest.raises(ValueError, match=f"^{missing} is not granted to this device$"):
+        device.transmit([Frame(share.header(6), offload=asked)])
+
+
+def test_large_send_is_not_taken_without_the_checksums_that_it_implies(share):
+    device = share.machine(without=("checksum_ipv4",)).device()
+    assert not device.features.large_send_v4
+    assert device.features.maximum_large_send == 0
+
+
+def test_without_scatter_gather_a_frame_is_its_header(share):
+    machine = share.machine(without=("scatter_gather",))
+    device = machine.device()
+    assert device.features.maximum_fragments == 1
+    assert not device.features.scatter_gather
+    assert device.transmit([Frame(share.header(1460) + bytes(1460))]) == 1
+    machine.manager.dispatch()
+    assert [len(frame) for _, frame in machine.model.wire] == [1514]
+
+
+def test_what_the_client_does_not_wish_for_is_not_granted(share):
+    machine = share.machine()
+    device = machine.device(wishes=Wishes(offloads=IpOffloadControl(checksum_tcp=True)))
+    offloads = machine.model.page.registers.ring[1].offloads.read()
+    assert (offloads.checksum_tcp, offloads.checksum_ipv4, offloads.large_send_v4) == (1, 0, 0)
+    assert (device.features.checksum_tcp, device.features.checksum_ipv4) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "entries", "buffers", "mtu"),
+    [
+        (Wishes(transmit_entries=1, receive_buffers=1, mtu=40), 64, 16, 68),
+        (Wishes(transmit_entries=1 << 20, receive_buffers=200, mtu=65535), 2048, 200, 9202),
+    ],
+)
+def test_wishes_beyond_the_limits_are_capped(share, wishes, entries, buffers, mtu):
+    device = share.machine().device(wishes=wishes)
+    assert device.granted.transmit_entries == entries
+    assert device.granted.receive_buffers == buffers
+    assert device.features.mtu == mtu
+
+
+def test_a_super_frame_reaches_the_wire_whole(share):
+    machine = share.machine()
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(device, CONTENT)
+    assert device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)]) == 1
+    machine.manager.dispatch()
+    assert outcomes == [SENT]
+    rings, segments = zip(*machine.model.wire, strict=True)
+    assert set(rings) == {1}
+    assert [len(segment) for segment in segments] == [54 + 1448] * 34 + [54 + 50_000 - 34 * 1448]
+    assert payload_of(list(segments)) == CONTENT
+
+
+def test_transmitting_copies_no_byte_of_payload(share):
+    machine = share.machine()
+    device = machine.device()
+    fragment = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    control = machine.manager.counters.bytes_copied["control"]
+    machine.calls.clear()
+    device.transmit([share.tcp_frame((fragment,), [], mss=1448)] * 8)
+    machine.manager.dispatch()
+    assert len(machine.model.wire) == 8 * 35
+    assert machine.manager.counters.bytes_copied == {"control": control}
+    assert not [call for call in machine.calls if call[1] == "h_copy_rdma"]
+
+
+@pytest.mark.parametrize("frames", [1, 8, 60, 300])
+def test_a_batch_costs_two_crossings_and_one_doorbell_and_few_hcalls(share, frames):
+    machine = share.machine()
+    device = machine.device()
+    fragment = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    counters = machine.manager.counters
+    crossings = counters.crossings
+    machine.calls.clear()
+    outcomes: list[FrameOutcome] = []
+    assert device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)] * frames) == frames
+    machine.manager.dispatch()
+    assert outcomes == [SENT] * frames
+    assert counters.crossings - crossings == 2
+    assert machine.model.doorbells[1] == 1
+    submissions = [call for call in machine.calls if call[0] != "hosting"]
+    per_hcall = MAXIMUM_INDIRECT // elements_of(2)
+    assert len(submissions) == -(-frames // per_hcall)
+
+
+def test_frames_wait_in_order_until_their_memory_is_granted(share):
+    machine = share.machine()
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(device, b"first")
+    taken = device.transmit(
+        [
+            share.tcp_frame((fragment,), outcomes),
+            Frame(share.header(0) + b"second", on_complete=outcomes.append),
+        ]
+    )
+    assert taken == 2
+    assert machine.manager.dispatch()
+    assert outcomes == [SENT, SENT]
+    assert [frame[54:] for _, frame in machine.model.wire] == [b"first", b"second"]
+
+
+def test_frames_whose_memory_the_server_refuses_are_refused_and_others_go_on(share):
+    machine = share.machine(window_bytes=1 << 20)
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    memory = machine.partitions[0].memory
+    address = memory.allocate(1 << 20)
+    fragment = Fragment(device.map(address, 1 << 20), address, 100)
+    good = Frame(share.header(0) + b"good", on_complete=outcomes.append)
+    device.transmit([share.tcp_frame((fragment,), outcomes), good])
+    machine.manager.dispatch()
+    assert sorted(outcome.name for outcome in outcomes) == ["REFUSED", "SENT"]
+    assert [frame[54:] for _, frame in machine.model.wire] == [b"good"]
+
+
+def test_unmapping_waits_for_the_last_frame_and_then_ends_the_adapters_reach(share):
+    machine = share.machine()
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    machine.model.paused = True
+    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+    device.unmap(fragment.mapping)
+    machine.manager.dispatch()
+    machine.calls.clear()
+    machine.model.run()
+    machine.manager.dispatch()
+    assert outcomes == [SENT]
+    assert payload_of([frame for _, frame in machine.model.wire]) == CONTENT
+    (removal,) = [arguments for _, name, arguments in machine.calls if name == "h_remove_rtce"]
+    assert machine.hardware.dma_read(1, removal[3], 1) is None
+    names = [name for _, name, _ in machine.calls]
+    assert names.index("h_remove_rtce") < names.index("h_stuff_tce")
+    with pytest.raises(ValueError, match=rf"^nothing is mapped under {fragment.mapping}$"):
+        device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+
+
+def test_memory_outside_a_mapping_is_not_sent(share):
+    machine = share.machine()
+    device = machine.device()
+    fragment = machine.payload(device, CONTENT)
+    beyond = Fragment(fragment.mapping, fragment.address + 1, fragment.length)
+    with pytest.raises(ValueError, match=r"^50000 bytes at 0x\w+ are not inside mapping"):
+        device.transmit([share.tcp_frame((part,), [], mss=1448) for part in (fragment, beyond)])
+    machine.manager.dispatch()
+    assert not machine.model.wire
+
+
+@pytest.mark.parametrize(
+    ("frame", "complaint"),
+    [
+        (lambda share: Frame(b"short"), "header must have 14 to 1514 bytes, not 5"),
+        (lambda share: Frame(bytes(1515)), "header must have 14 to 1514 bytes, not 1515"),
+        (
+            lambda share: Frame(share.header(0), (Fragment(1, 0, 1),) * 31),
+            "frame must have at most 31 fragments, not 32",
+        ),
+        (
+            lambda share: Frame(share.header(0), (Fragment(1, 0, 1500),)),
+            "frame of 1554 bytes is too long for an MTU of 1500",
+        ),
+        (
+            lambda share: Frame(
+                share.header(0),
+                (Fragment(1, 0, 70_000),),
+                Offload(mss=1448, l3_length=20, l4_length=20),
+            ),
+            "super-frame must be an IP packet of at most 65535 bytes, not 70040",
+        ),
+    ],
+)
+def test_a_frame_that_the_device_cannot_send_is_named(share, frame, complaint):
+    device = share.machine().device()
+    with pytest.raises(ValueError, match=f"^{complaint}$"):
+        device.transmit([frame(share)])
+
+
+def test_a_full_device_takes_what_it_has_room_for_and_goes_on_after_completions(share):
+    machine = share.machine()
+    device = machine.device(wishes=Wishes(transmit_entries=64))
+    fragment = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    machine.model.paused = True
+    outcomes: list[FrameOutcome] = []
+    frames = [share.tcp_frame((fragment,), outcomes, mss=1448)] * 30
+    assert device.free_entries == 64 // elements_of(31)
+    assert device.transmit(frames) == 64 // elements_of(2)
+    assert device.free_entries == 0
+    machine.model.paused = False
+    machine.manager.dispatch()
+    machine.model.run()
+    machine.manager.dispatch()
+    assert outcomes == [SENT] * 21
+    assert device.transmit(frames) == 21
+
+
+def test_a_ring_smaller_than_the_queue_keeps_frames_waiting_in_order(share):
+    machine = share.machine(ring_log2=4)
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    frames = [
+        Frame(share.header(0) + number.to_bytes(2, "big"), on_complete=outcomes.append)
+        for number in range(100)
+    ]
+    machine.model.paused = True
+    assert device.transmit(frames) == 100
+    machine.manager.dispatch()
+    assert not machine.model.wire
+    machine.model.paused = False
+    machine.model.run()
+    machine.manager.dispatch()
+    assert outcomes == [SENT] * 100
+    order = [int.from_bytes(frame[54:], "big") for _, frame in machine.model.wire]
+    assert order == list(range(100))
+
+
+def test_frames_from_the_wire_reach_their_client_and_are_counted_as_copied(share):
+    machine = share.machine(clients=2, rings=3)
+    users = []
+    for number in range(2):
+        users.append(share.Recorder())
+        machine.device(number).attach(users[-1])
+    to_first = share.MACS[1] + bytes(54)
+    to_second = share.MACS[2] + bytes(1508)
+    to_all = b"\xff" * 6 + bytes(54)
+    for frame in (to_first, to_second, to_all, bytes(60)):
+        machine.driver.receive(frame)
+    machine.manager.dispatch()
+    assert [user.frames for user in users] == [[to_first, to_all], [to_second, to_all]]
+    assert machine.manager.counters.bytes_copied["receive"] == 60 + 1514 + 60 + 60
+    assert (machine.driver.received, machine.driver.unclaimed) == (4, 1)
+
+
+def test_receive_buffers_come_back_without_interrupting_the_server(share):
+    machine = share.machine()
+    device = machine.device()
+    user = share.Recorder()
+    device.attach(user)
+    crossings = machine.manager.counters.crossings
+    for _ in range(40):
+        for _ in range(10):
+            machine.driver.receive(share.MACS[1] + bytes(54))
+        machine.manager.dispatch()
+    assert len(user.frames) == 400
+    assert machine.manager.counters.crossings - crossings <= 2 * 40
+
+
+def test_statistics_tell_what_went_over_the_wire(share):
+    machine = share.machine()
+    device = machine.device()
+    fragment = machine.payload(device, CONTENT)
+    device.transmit(
+        [
+            share.tcp_frame((fragment,), [], mss=1448),
+            Frame(b"\xff" * 6 + share.header(0)[6:]),
+            Frame(b"\x01" + share.header(0)[1:]),
+        ]
+    )
+    machine.driver.receive(share.MACS[1] + bytes(54))
+    answers = []
+    device.request_statistics(answers.append)
+    machine.manager.dispatch()
+    device.request_statistics(answers.append)
+    machine.manager.dispatch()
+    statistics = answers[-1]
+    assert (statistics.sent, statistics.received) == (37, 1)
+    assert statistics.bytes_sent == sum(len(frame) for _, frame in machine.model.wire)
+    assert statistics.bytes_received == 60
+    assert statistics.unicast_sent == 35
+    assert (statistics.broadcast_sent, statistics.multicast_sent) == (1, 1)
+    assert statistics.unicast_received == 1
+
+
+def test_a_server_that_comes_back_finds_the_mappings_again(share):
+    machine = share.machine()
+    device = machine.device()
+    user = share.Recorder()
+    device.attach(user)
+    fragment = machine.payload(device, CONTENT)
+    closing = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    machine.model.paused = True
+    outcomes: list[FrameOutcome] = []
+    device.transmit([share.tcp_frame((closing,), outcomes, mss=1448)])
+    machine.manager.dispatch()
+    device.unmap(closing.mapping)
+    machine.model.rings[1].active = False  # The frames are still in memory when the ring goes.
+    machine.sessions[0].reset()
+    machine.manager.dispatch()
+    assert outcomes == [LOST]
+    assert user.links == [True, False, True]
+    machine.model.paused = False
+    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+    machine.manager.dispatch()
+    assert outcomes == [LOST, SENT]
+    assert payload_of([frame for _, frame in machine.model.wire]) == CONTENT
+
+
+def test_a_stopped_ring_is_told_and_runs_again(share):
+    machine = share.machine()
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    machine.model.paused = True
+    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)] * 3)
+    machine.manager.dispatch()
+    ring = machine.model.rings[1]
+    machine.model.run_ring(ring, frames=1)
+    machine.model.stop(ring, RingStopReason.DESCRIPTOR_REFUSED)
+    machine.model.paused = False
+    machine.manager.dispatch()
+    assert outcomes == [SENT, LOST, LOST]
+    assert device.errors == {0: 1}
+    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+    machine.manager.dispatch()
+    assert outcomes[-1] is SENT
+    assert machine.driver.stops == {(1, RingStopReason.DESCRIPTOR_REFUSED): 1}
+
+
+def test_the_wire_going_down_takes_the_link_down(share):
+    machine = share.machine()
+    device = machine.device()
+    user = share.Recorder()
+    device.attach(user)
+    machine.interface.announce_link(LinkState.DOWN)
+    machine.manager.dispatch()
+    assert device.free_entries == device.transmit([Frame(share.header(0))]) == 0
+    with pytest.raises(RuntimeError, match=r"^the link is down$"):
+        device.map(4096, 10)
+    machine.interface.announce_link(LinkState.UP)
+    machine.manager.dispatch()
+    assert user.links == [True, False, True]
+
+
+def test_two_clients_that_race_for_the_last_ring_do_not_both_get_it(share):
+    machine = share.machine(clients=2)
+    devices = [
+        share.HostedDriver(connection.client, share.MACS[1 + number])
+        for number, connection in enumerate(machine.connections)
+    ]
+    for device in devices:
+        device.start()
+    machine.manager.dispatch()
+    assert [device.link_up for device in devices].count(True) == 1
+    (loser,) = [device for device in devices if not device.link_up]
+    assert loser.failure == "MAX_TX_QUEUES is 0: the server has no queue left"
+
+
+def test_a_client_that_is_terminated_leaves_its_ring_and_its_memory(share):
+    machine = share.machine(clients=2)
+    first = machine.device(0)
+    fragment = machine.payload(first, CONTENT)
+    machine.manager.dispatch()
+    machine.model.paused = True
+    first.transmit([share.tcp_frame((fragment,), [], mss=1448)])
+    machine.manager.dispatch()
+    machine.manager.terminate(machine.partitions[0])
+    machine.model.paused = False
+    machine.model.run()
+    machine.manager.dispatch()
+    assert not machine.model.wire
+    assert machine.sessions[0].path is None
+    assert machine.driver.free_rings == 1
+    second = machine.device(1)
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(second, CONTENT, 1)
+    second.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+    machine.manager.dispatch()
+    assert outcomes == [SENT]
+    assert payload_of([frame for _, frame in machine.model.wire]) == CONTENT
