@@ -30,6 +30,7 @@ from byway.sw.vnic.commands import (
 )
 from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
 from byway.sw.vnic.login import LoginBuffer, LoginResponseBuffer
+from byway.sw.vnic.receive import MAXIMUM_BUFFER
 
 __all__ = ["Granted", "LoginQueues", "Script", "SetUpError", "SetUpPort", "Wishes", "set_up"]
 
@@ -190,8 +191,8 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
     station = yield from _take_address(mac)
     data = yield from _read_vital_product_data(port)
     (room,) = yield [QueryMap()]
-    if response.receive_sizes[0] < granted[Capability.REQ_MTU]:
-        raise SetUpError(f"receive buffers of {response.receive_sizes[0]} bytes hold no frame")
+    if not granted[Capability.REQ_MTU] <= response.receive_sizes[0] <= MAXIMUM_BUFFER:
+        raise SetUpError(f"receive buffers cannot have {response.receive_sizes[0]} bytes")
     return Granted(
         transmit_entries=granted[Capability.REQ_TX_ENTRIES_PER_SUBCRQ],
         receive_buffers=granted[Capability.REQ_RX_ADD_ENTRIES_PER_SUBCRQ],

@@ -162,7 +162,11 @@ class HardwareRing:
         self._doorbell = doorbell
         self._window = window
         self._descriptors = window.allocate(self.size * TransmitDescriptor.SIZE, read=True)
-        self._completions = window.allocate(self.size * Completion.SIZE, write=True)
+        try:
+            self._completions = window.allocate(self.size * Completion.SIZE, write=True)
+        except MemoryError:
+            window.free(self._descriptors)
+            raise
         self._produced = 0
         self._completed = 0
 

@@ -15,6 +15,7 @@ __all__ = ["FrameLedger", "Mapping", "MappingTable", "Outgoing", "Piece", "check
 
 _ETHERNET_HEADER = 14
 _VLAN_TAG = 4
+_LONGEST_HEADERS = 255
 
 
 @dataclass(eq=False)
@@ -237,6 +238,8 @@ def check_frame(frame: Frame, features: Features) -> None:
     if offload.large_send and not features.large_send_v4:
         raise ValueError("large_send_v4 is not granted to this device")
     headers = offload.l2_length + offload.l3_length + offload.l4_length
+    if headers > _LONGEST_HEADERS:
+        raise ValueError(f"headers must have at most {_LONGEST_HEADERS} bytes, not {headers}")
     on_wire = headers + offload.mss if offload.large_send else frame.length
     if on_wire > features.mtu + _ETHERNET_HEADER + _VLAN_TAG:
         raise ValueError(f"frame of {on_wire} bytes is too long for an MTU of {features.mtu}")

@@ -13,7 +13,10 @@ from enum import IntFlag
 
 from byway.sw.vnic.codes import CRQ_COMMAND
 
-__all__ = ["ReceiveBuffer", "ReceiveCompletion", "ReceiveFlag"]
+__all__ = ["MAXIMUM_BUFFER", "ReceiveBuffer", "ReceiveCompletion", "ReceiveFlag"]
+
+MAXIMUM_BUFFER = (1 << 24) - 1
+"""Bytes of the longest receive buffer that an element can name."""
 
 _BUFFER = struct.Struct(">B7xQIB3s8x")
 _COMPLETION = struct.Struct(">BBHIQ2xH12x")

@@ -151,7 +151,12 @@ class DmaWindow:
         length = pages_of(0, length) * PAGE_SIZE
         address = self._memory.allocate(length, align=PAGE_SIZE)
         self._memory.write(address, bytes(length))
-        return DmaBuffer(address, self.map(address, length, read=read, write=write), length)
+        try:
+            ioba = self.map(address, length, read=read, write=write)
+        except MemoryError:
+            self._memory.free(address)
+            raise
+        return DmaBuffer(address, ioba, length)
 
     def free(self, buffer: DmaBuffer) -> ReturnCode:
         """Undo `allocate`, unless the partition manager refuses to unmap the memory."""

@@ -5,6 +5,10 @@ from the client's own memory, without a copy, with two crossings for any batch; 
 client says so; a server that goes away and comes back costs the frames under way and nothing else.
 """
 
+import random
+import re
+import struct
+
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
@@ -275,6 +279,10 @@ def test_memory_outside_a_mapping_is_not_sent(share):
             ),
             "super-frame must be an IP packet of at most 65535 bytes, not 70040",
         ),
+        (
+            lambda share: Frame(share.header(0), offload=Offload(l2_length=256)),
+            "headers must have at most 255 bytes, not 256",
+        ),
     ],
 )
 def test_a_frame_that_the_device_cannot_send_is_named(share, frame, complaint):
@@ -453,6 +461,63 @@ def test_two_clients_that_race_for_the_last_ring_do_not_both_get_it(share):
     assert [device.link_up for device in devices].count(True) == 1
     (loser,) = [device for device in devices if not device.link_up]
     assert loser.failure == "MAX_TX_QUEUES is 0: the server has no queue left"
+    winner = 1 - devices.index(loser)
+    machine.manager.terminate(machine.partitions[winner])
+    machine.manager.dispatch()
+    loser.start()
+    machine.manager.dispatch()
+    assert loser.link_up
+    assert not loser.failure
+
+
+def test_a_server_that_is_gone_for_good_is_named(share):
+    machine = share.machine()
+    device = machine.device()
+    user = share.Recorder()
+    device.attach(user)
+    machine.manager.terminate(machine.hosting)
+    machine.manager.dispatch()
+    assert user.links == [True, False]
+    assert device.failure == "H_REG_CRQ: H_NOT_FOUND"
+
+
+def test_an_adapter_without_room_for_the_device_is_named(share):
+    machine = share.machine(window_bytes=64 * 4096)
+    device = machine.device()
+    assert not device.link_up
+    assert re.fullmatch(r"the adapter's window has \d+ pages left, 112 are needed", device.failure)
+    assert machine.driver.free_rings == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_server_that_sends_rubbish_is_survived(share, seed):
+    generator = random.Random(seed)
+    machine = share.machine()
+    device = machine.device()
+    user = share.Recorder()
+    device.attach(user)
+    end = machine.connections[0].server
+    hcalls = machine.hosting.hcalls
+    handles = list(machine.connections[0].client.sub_crqs)
+    outcomes: list[FrameOutcome] = []
+    machine.model.paused = True
+    taken = 0
+    for _ in range(200):
+        taken += device.transmit([Frame(share.header(0), on_complete=outcomes.append)])
+        if generator.randrange(2):
+            kind = generator.choice((0x80, 0x81, 0x84, 0x92, 0x12, 0x08, 0x9E, 0x9F))
+            element = bytes((0x80, kind)) + generator.randbytes(14)
+            hcalls.h_send_crq(end.unit, *struct.unpack(">2Q", element))
+        count = generator.randrange(8)
+        content = bytes((0x80, count)) + generator.randbytes(10) + bytes(range(20))
+        hcalls.h_send_sub_crq(end.unit, generator.choice(handles), *struct.unpack(">4Q", content))
+        machine.manager.dispatch()
+    assert len(outcomes) <= taken, f"seed {seed}"
+    machine.sessions[0].reset()
+    machine.model.paused = False
+    machine.manager.dispatch()
+    assert len(outcomes) == taken
+    assert device.link_up
 
 
 def test_a_client_that_is_terminated_leaves_its_ring_and_its_memory(share):

@@ -232,7 +232,7 @@ def test_a_refusal_is_named(answers, complaint):
                 receive_sizes=(64,),
                 transmit_descriptors=b"\x10",
             ).pack(),
-            "receive buffers of 64 bytes hold no frame",
+            "receive buffers cannot have 64 bytes",
         ),
     ],
 )

@@ -222,6 +222,29 @@ def test_a_login_without_a_ring_left_is_a_partial_success(share):
     assert try_login(late) == OK
 
 
+@pytest.mark.parametrize("left", [0, 2, 4, 12, 15])
+def test_a_login_without_memory_left_fails_and_leaves_nothing_behind(client, machine, left):
+    client.agree()
+    memory = machine.hosting.memory
+    taken = []
+    while True:
+        try:
+            taken.append(memory.allocate(4096, align=4096))
+        except MemoryError:
+            break
+    for address in taken[:left]:
+        memory.free(address)
+    for _ in range(3):
+        assert try_login(client) == (VnicReturnCode.NO_MEMORY if left < 15 else OK)
+        if left == 15:
+            break
+    assert machine.driver.free_rings == (2 if left < 15 else 1)
+    for address in taken[left:]:
+        memory.free(address)
+    if left < 15:
+        assert try_login(client) == OK
+
+
 @pytest.mark.parametrize(
     ("map_id", "ioba", "length", "code"),
     [
