@@ -93,6 +93,7 @@ class AdapterDriver:
         ]
         self._rings: dict[int, TransmitRing] = {}
         self._receivers: list[FrameReceiver] = []
+        self._reserved: set[bytes] = set()
         self.receive_buffer_length = -(-self.capabilities.maximum_frame // PAGE_SIZE) * PAGE_SIZE
         self.receive_buffer = self.partition.memory.allocate(
             self.receive_buffer_length, align=PAGE_SIZE
@@ -153,9 +154,13 @@ class AdapterDriver:
         """Hand no more frames to `receiver`."""
         self._receivers.remove(receiver)
 
+    def reserve_address(self, mac: bytes) -> None:
+        """Keep the station address `mac` for a user, whether it receives at the moment or not."""
+        self._reserved.add(mac)
+
     def address_in_use(self, mac: bytes) -> bool:
-        """Whether a receiver has the station address `mac`."""
-        return any(receiver.mac == mac for receiver in self._receivers)
+        """Whether the station address `mac` is reserved, or a receiver has it."""
+        return mac in self._reserved or any(receiver.mac == mac for receiver in self._receivers)
 
     def receive(self, frame: bytes) -> None:
         """Take a frame from the wire, FCS stripped, and hand it on."""

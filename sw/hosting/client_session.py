@@ -86,6 +86,7 @@ class ClientSession:
         self._make_path = partial(DataPath, driver, port, on_stopped=self._ring_stopped)
         self._login: LoginService | None = None
         self._control: ControlService | None = None
+        driver.reserve_address(mac)
         self._queue = CommandQueue(end, window, self)
         self._queue.open()
 
@@ -125,12 +126,12 @@ class ClientSession:
             self.unanswerable += 1
             return
         message = commands.decode(element)
-        code = VnicReturnCode.UNKNOWN_COMMAND if message is None else self._answer(message)
-        if isinstance(code, VnicReturnCode):
-            self.refusals[element[1], code] += 1
-            self._queue.send(commands.refusal(element, code))
+        answer = VnicReturnCode.UNKNOWN_COMMAND if message is None else self._answer(message)
+        if isinstance(answer, VnicReturnCode):
+            self.refusals[element[1], answer] += 1
+            self._queue.send(commands.refusal(element, answer))
         else:
-            self._queue.send(code.pack())
+            self._queue.send(answer.pack())
 
     def _answer(self, message: commands.Message) -> _Answer:
         kind = type(message)

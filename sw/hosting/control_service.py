@@ -63,6 +63,7 @@ class ControlService:
     ):
         self.path = path
         self._mac = mac
+        self._assigned = mac
         self._driver = driver
         self._offer = offer
         self._memory = memory
@@ -87,7 +88,8 @@ class ControlService:
         """Answer CHANGE_MAC_ADDR."""
         if message.mac == _NO_ADDRESS or is_multicast(message.mac):
             return VnicReturnCode.PARAMETER
-        if message.mac != self._mac and self._driver.address_in_use(message.mac):
+        own = (self._mac, self._assigned)
+        if message.mac not in own and self._driver.address_in_use(message.mac):
             return VnicReturnCode.PERMISSION
         self._mac = message.mac
         return ChangeMacAddressResponse(message.mac, VnicReturnCode.SUCCESS)

@@ -65,6 +65,7 @@ class OwnerDevice:
         self._mappings = MappingTable(_MAPPINGS, self._unmap)
         pool_mapping = self._mappings.add(buffer.address, buffer.length, buffer.ioba)
         self._ledger = FrameLedger(self.features, pool, pool_mapping, self._mappings)
+        driver.reserve_address(mac)
         driver.attach(self)
 
     @property

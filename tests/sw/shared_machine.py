@@ -75,6 +75,7 @@ class SharedMachine:
         self.partitions: list[Partition] = []
         self.connections: list[VirtualConnection] = []
         self.sessions: list[ClientSession] = []
+        self.other: HostedDriver | None = None
         for number in range(clients):
             self.add_client(number)
 
@@ -260,3 +261,15 @@ def tcp_frame(
         ),
         outcomes.append,
     )
+
+
+def assert_other_client_sends(machine: Any) -> None:
+    """Assert that the second client of `machine` is served, whatever the first one did."""
+    outcomes: list[FrameOutcome] = []
+    before = len(machine.model.wire)
+    if machine.other is None:
+        machine.other = machine.device(1)
+    machine.other.transmit([Frame(header(0), on_complete=outcomes.append)])
+    machine.manager.dispatch()
+    assert outcomes == [FrameOutcome.SENT]
+    assert len(machine.model.wire) == before + 1

@@ -5,19 +5,14 @@ from the client's own memory, without a copy, with two crossings for any batch; 
 client says so; a server that goes away and comes back costs the frames under way and nothing else.
 """
 
-import random
-import re
-import struct
-
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from byway.sw.contract.registers import RingStopReason
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
-from byway.sw.vnic.codes import Command, LinkState
+from byway.sw.vnic.codes import Command
 from byway.sw.vnic.descriptors import elements_of
 from byway.sw.vnic.ip_offload import IpOffloadControl
 
@@ -385,160 +380,3 @@ def test_statistics_tell_what_went_over_the_wire(share):
     assert statistics.unicast_sent == 35
     assert (statistics.broadcast_sent, statistics.multicast_sent) == (1, 1)
     assert statistics.unicast_received == 1
-
-
-def test_a_server_that_comes_back_finds_the_mappings_again(share):
-    machine = share.machine()
-    device = machine.device()
-    user = share.Recorder()
-    device.attach(user)
-    fragment = machine.payload(device, CONTENT)
-    closing = machine.payload(device, CONTENT)
-    machine.manager.dispatch()
-    machine.model.paused = True
-    outcomes: list[FrameOutcome] = []
-    device.transmit([share.tcp_frame((closing,), outcomes, mss=1448)])
-    machine.manager.dispatch()
-    device.unmap(closing.mapping)
-    machine.model.rings[1].active = False  # The frames are still in memory when the ring goes.
-    machine.sessions[0].reset()
-    machine.manager.dispatch()
-    assert outcomes == [LOST]
-    assert user.links == [True, False, True]
-    machine.model.paused = False
-    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
-    machine.manager.dispatch()
-    assert outcomes == [LOST, SENT]
-    assert payload_of([frame for _, frame in machine.model.wire]) == CONTENT
-
-
-def test_a_stopped_ring_is_told_and_runs_again(share):
-    machine = share.machine()
-    device = machine.device()
-    outcomes: list[FrameOutcome] = []
-    fragment = machine.payload(device, CONTENT)
-    machine.manager.dispatch()
-    machine.model.paused = True
-    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)] * 3)
-    machine.manager.dispatch()
-    ring = machine.model.rings[1]
-    machine.model.run_ring(ring, frames=1)
-    machine.model.stop(ring, RingStopReason.DESCRIPTOR_REFUSED)
-    machine.model.paused = False
-    machine.manager.dispatch()
-    assert outcomes == [SENT, LOST, LOST]
-    assert device.errors == {0: 1}
-    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
-    machine.manager.dispatch()
-    assert outcomes[-1] is SENT
-    assert machine.driver.stops == {(1, RingStopReason.DESCRIPTOR_REFUSED): 1}
-
-
-def test_the_wire_going_down_takes_the_link_down(share):
-    machine = share.machine()
-    device = machine.device()
-    user = share.Recorder()
-    device.attach(user)
-    machine.interface.announce_link(LinkState.DOWN)
-    machine.manager.dispatch()
-    assert device.free_entries == device.transmit([Frame(share.header(0))]) == 0
-    with pytest.raises(RuntimeError, match=r"^the link is down$"):
-        device.map(4096, 10)
-    machine.interface.announce_link(LinkState.UP)
-    machine.manager.dispatch()
-    assert user.links == [True, False, True]
-
-
-def test_two_clients_that_race_for_the_last_ring_do_not_both_get_it(share):
-    machine = share.machine(clients=2)
-    devices = [
-        share.HostedDriver(connection.client, share.MACS[1 + number])
-        for number, connection in enumerate(machine.connections)
-    ]
-    for device in devices:
-        device.start()
-    machine.manager.dispatch()
-    assert [device.link_up for device in devices].count(True) == 1
-    (loser,) = [device for device in devices if not device.link_up]
-    assert loser.failure == "MAX_TX_QUEUES is 0: the server has no queue left"
-    winner = 1 - devices.index(loser)
-    machine.manager.terminate(machine.partitions[winner])
-    machine.manager.dispatch()
-    loser.start()
-    machine.manager.dispatch()
-    assert loser.link_up
-    assert not loser.failure
-
-
-def test_a_server_that_is_gone_for_good_is_named(share):
-    machine = share.machine()
-    device = machine.device()
-    user = share.Recorder()
-    device.attach(user)
-    machine.manager.terminate(machine.hosting)
-    machine.manager.dispatch()
-    assert user.links == [True, False]
-    assert device.failure == "H_REG_CRQ: H_NOT_FOUND"
-
-
-def test_an_adapter_without_room_for_the_device_is_named(share):
-    machine = share.machine(window_bytes=64 * 4096)
-    device = machine.device()
-    assert not device.link_up
-    assert re.fullmatch(r"the adapter's window has \d+ pages left, 112 are needed", device.failure)
-    assert machine.driver.free_rings == 1
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_server_that_sends_rubbish_is_survived(share, seed):
-    generator = random.Random(seed)
-    machine = share.machine()
-    device = machine.device()
-    user = share.Recorder()
-    device.attach(user)
-    end = machine.connections[0].server
-    hcalls = machine.hosting.hcalls
-    handles = list(machine.connections[0].client.sub_crqs)
-    outcomes: list[FrameOutcome] = []
-    machine.model.paused = True
-    taken = 0
-    for _ in range(200):
-        taken += device.transmit([Frame(share.header(0), on_complete=outcomes.append)])
-        if generator.randrange(2):
-            kind = generator.choice((0x80, 0x81, 0x84, 0x92, 0x12, 0x08, 0x9E, 0x9F))
-            element = bytes((0x80, kind)) + generator.randbytes(14)
-            hcalls.h_send_crq(end.unit, *struct.unpack(">2Q", element))
-        count = generator.randrange(8)
-        content = bytes((0x80, count)) + generator.randbytes(10) + bytes(range(20))
-        hcalls.h_send_sub_crq(end.unit, generator.choice(handles), *struct.unpack(">4Q", content))
-        machine.manager.dispatch()
-    assert len(outcomes) <= taken, f"seed {seed}"
-    machine.sessions[0].reset()
-    machine.model.paused = False
-    machine.manager.dispatch()
-    assert len(outcomes) == taken
-    assert device.link_up
-
-
-def test_a_client_that_is_terminated_leaves_its_ring_and_its_memory(share):
-    machine = share.machine(clients=2)
-    first = machine.device(0)
-    fragment = machine.payload(first, CONTENT)
-    machine.manager.dispatch()
-    machine.model.paused = True
-    first.transmit([share.tcp_frame((fragment,), [], mss=1448)])
-    machine.manager.dispatch()
-    machine.manager.terminate(machine.partitions[0])
-    machine.model.paused = False
-    machine.model.run()
-    machine.manager.dispatch()
-    assert not machine.model.wire
-    assert machine.sessions[0].path is None
-    assert machine.driver.free_rings == 1
-    second = machine.device(1)
-    outcomes: list[FrameOutcome] = []
-    fragment = machine.payload(second, CONTENT, 1)
-    second.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
-    machine.manager.dispatch()
-    assert outcomes == [SENT]
-    assert payload_of([frame for _, frame in machine.model.wire]) == CONTENT
