@@ -23,10 +23,14 @@ RINGS = 3
 class Bench:
     """A parser, frames for it, and everything that comes out of it."""
 
-    def __init__(self, *, data_width=64, seed="", idle=0.0, stall=0.0, breaks=0.0):
+    #: Cycles for which the output named `held` is not taken.
+    HOLD = 600
+
+    def __init__(self, *, data_width=64, seed="", idle=0.0, stall=0.0, breaks=0.0, held=""):
         self.dut = FrameParser(rings=RINGS, data_width=data_width)
         self.row_bytes = data_width // 8
         self.seed, self.idle, self.stall, self.breaks = seed, idle, stall, breaks
+        self.held = held
         self.cycle = 0
         self.deadline = 0
         self.last_rows, self.fragments, self.frames, self.contexts = [], [], [], []
@@ -85,6 +89,8 @@ class Bench:
         def getter(name, count, into):
             async def get(ctx):
                 rng = random.Random(f"{name} {self.seed}")
+                if name == self.held:
+                    await ctx.tick().repeat(self.HOLD)
                 for _ in range(count):
                     payload = await stream_get(ctx, getattr(dut, name), rng=rng, stall=self.stall)
                     into.append((self.cycle, payload))
@@ -214,15 +220,17 @@ def test_first_fragment_leaves_two_cycles_after_the_last_row():
     assert bench.contexts[0][0] - bench.last_rows[0] == 3
 
 
-def test_there_is_room_until_enough_frames_wait():
-    """Nothing is lost when nobody takes what the parser makes, and all comes out afterwards."""
-    bench = Bench(seed="room", stall=0.9)
-    rng = random.Random("room")
-    many = replace(
-        plain(31), count=31, fragments=tuple(Fragment(rng.getrandbits(64), 1) for _ in range(31))
-    )
-    frames = [(0, OFFLOADS, 0, rng.choice([plain(), many])) for _ in range(2 * FRAMES_AHEAD)]
-    bench.run(frames)
+@pytest.mark.parametrize("held", ["fragments", "frames", "contexts"])
+def test_nothing_is_lost_while_an_output_is_not_taken(held):
+    """There is no room any more before any queue is full, and all comes out afterwards."""
+    rng = random.Random(held)
+    frames = []
+    for number in range(2 * FRAMES_AHEAD):
+        count = rng.choice([1, 31]) if held == "fragments" else 1
+        parts = tuple(Fragment(rng.getrandbits(64), 20) for _ in range(count))
+        request = plain(20 * count, fragments=parts, count=count, correlator=number)
+        frames.append((number % RINGS, OFFLOADS, number, replace(request, mss=number)))
+    Bench(seed=held, held=held).run(frames)
 
 
 @pytest.mark.parametrize("data_width", [32, 256])

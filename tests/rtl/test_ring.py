@@ -348,6 +348,34 @@ def test_refused_completion_drops_the_frames_not_yet_handed_on():
     bench.run(software)
 
 
+def test_muted_ring_is_active_while_a_frame_of_it_is_being_read():
+    """That frame is still taken, and must not be counted in the ring's next life."""
+    bench = Bench()
+    dut = bench.dut
+    entries = request(1).entries() * 8
+
+    async def software(ctx):
+        await bench.enable(ctx)
+        await bench.doorbell(ctx, 2)
+        await bench.read(ctx, entries)
+        ctx.set(dut.taken_entries, 1)
+        await bench.pulse(ctx, dut.taken)
+        ctx.set(dut.reading, 1)
+        await bench.pulse(ctx, dut.refused)
+        ctx.set(dut.config.enable, 0)
+        await ctx.tick().repeat(5)
+        assert ctx.get(dut.status.active)
+        await bench.pulse(ctx, dut.taken)
+        ctx.set(dut.reading, 0)
+        await ctx.tick().repeat(5)
+        assert ctx.get(dut.status.active)
+        await bench.pulse(ctx, dut.discarded)
+        await ctx.tick().repeat(2)
+        assert not ctx.get(dut.status.active)
+
+    bench.run(software)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -64,7 +64,7 @@ class Bench:
         """Put frames together from rows; one that opens ends one that was broken off."""
         rows = self.dut.rows
         content = bytearray()
-        ring = consumer = count = 0
+        ring = consumer = count = ended = 0
         async for _clk, _rst, valid, descriptor, row, data, now, before in ctx.tick().sample(
             rows.valid, rows.descriptor, rows.row, rows.data, rows.ring, rows.consumer
         ):
@@ -73,6 +73,7 @@ class Bench:
             if descriptor and row == 0:
                 content.clear()
                 ring, consumer = now, before
+                assert self.cycle >= ended + 2, self.seed
                 self.first_rows.append(self.cycle)
             assert now == ring, self.seed
             assert row == len(content) // self.row_bytes % self.per_entry, self.seed
@@ -91,6 +92,7 @@ class Bench:
                     self.seed
                 )
                 self.handed.append((ring, entries))
+                ended = self.cycle
 
     async def room(self, ctx):
         rng = random.Random(f"room {self.seed}")
@@ -254,6 +256,8 @@ def test_a_frame_that_stops_arriving_delays_no_other(stops_after):
                 await bench.beat(ctx, 2, number, entries)
         while len(bench.handed) < 3:
             await ctx.tick()
+        # The first was handed on as it arrived, in place of the one that had stopped.
+        assert bench.first_rows[1] == begin + 2
         assert bench.cycle - begin < 40
         for number in range(stops_after, 8):
             await bench.beat(ctx, 0, number, stuck)
@@ -262,6 +266,28 @@ def test_a_frame_that_stops_arriving_delays_no_other(stops_after):
 
     bench.run(bus)
     assert bench.handed == [*((2, entries) for entries in others), (0, stuck)]
+
+
+@pytest.mark.parametrize("data_width", [64, 128])
+@pytest.mark.parametrize("delay", range(1, 10))
+def test_frames_are_a_cycle_apart_whenever_the_second_arrives(delay, data_width):
+    """The first comes out of the store, for it was there before there was room."""
+    rng = random.Random(delay)
+    bench = Bench(seed=f"apart {delay}", data_width=data_width, stall=1.0)
+    first, second = frame(rng, 1), frame(rng, 1)
+
+    async def bus(ctx):
+        for number in range(bench.per_entry):
+            await bench.beat(ctx, 0, number, first)
+        bench.stall = 0.0
+        await ctx.tick().repeat(delay)
+        for number in range(bench.per_entry):
+            await bench.beat(ctx, 1, number, second)
+        while len(bench.handed) < 2:
+            await ctx.tick()
+
+    bench.run(bus)
+    assert bench.handed == [(0, first), (1, second)]
 
 
 @pytest.mark.parametrize("fails_at", range(4))
