@@ -9,12 +9,12 @@ ones that differ from a good one in a value at the edge.
 import dataclasses
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from byway.rtl.contract.model import codes, constant, record
 
-__all__ = ["Fragment", "FrameRequest", "random_request"]
+__all__ = ["Fragment", "FrameRequest", "plain_request", "plain_requests", "random_request"]
 
 _STATUS = codes("transmit_status")
 _MOST_FRAGMENTS = constant("frame_limits.maximum_fragments")
@@ -90,7 +90,7 @@ class FrameRequest:
             result.append(_pack("scatter_gather_entry", fields))
         return result
 
-    def verdict(self, granted: set[str]) -> int:
+    def verdict(self, granted: Set[str]) -> int:
         """The status that the parser gives it, for a ring with these offloads granted."""
         ip, l4, header, total = (
             self.ip_offset,
@@ -233,6 +233,17 @@ def _spoil(rng: random.Random, request: FrameRequest) -> FrameRequest:
     )
     bits = record("transmit_descriptor")[name].width
     return dataclasses.replace(request, **{name: rng.choice(values) % (1 << bits)})
+
+
+def plain_request(correlator: int = 0, count: int = 1) -> FrameRequest:
+    """A good frame without offloads: so many fragments of 60 bytes."""
+    parts = tuple(Fragment(0x1_0000 + 0x100 * number, 60) for number in range(count))
+    return FrameRequest(parts, count, 60 * count, correlator=correlator)
+
+
+def plain_requests(number: int) -> list[FrameRequest]:
+    """So many of them, with correlators from 0 on."""
+    return [plain_request(correlator) for correlator in range(number)]
 
 
 def random_request(rng: random.Random, correlator: int, *, bad: float = 0.5) -> FrameRequest:
