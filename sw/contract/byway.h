@@ -696,10 +696,6 @@ typedef struct __attribute__ ((__packed__)) {
 #define COMPLETION__RESULT__STATUS_bp 32
 #define COMPLETION__RESULT__STATUS_bw 8
 #define COMPLETION__RESULT__STATUS_reset 0x0
-#define COMPLETION__RESULT__GENERATION_bm 0x10000000000
-#define COMPLETION__RESULT__GENERATION_bp 40
-#define COMPLETION__RESULT__GENERATION_bw 1
-#define COMPLETION__RESULT__GENERATION_reset 0x0
 #define COMPLETION__RESULT__SEGMENTS_bm 0xffff000000000000
 #define COMPLETION__RESULT__SEGMENTS_bp 48
 #define COMPLETION__RESULT__SEGMENTS_bw 16
@@ -708,8 +704,7 @@ typedef union {
     struct __attribute__ ((__packed__)) {
         uint64_t correlator :32;
         uint64_t status :8;
-        uint64_t generation :1;
-        uint64_t :7;
+        uint64_t :8;
         uint64_t segments :16;
     } f;
     uint64_t w;
@@ -724,11 +719,16 @@ typedef union {
 #define COMPLETION__PROGRESS__RING_bp 16
 #define COMPLETION__PROGRESS__RING_bw 8
 #define COMPLETION__PROGRESS__RING_reset 0x0
+#define COMPLETION__PROGRESS__GENERATION_bm 0x8000000000000000
+#define COMPLETION__PROGRESS__GENERATION_bp 63
+#define COMPLETION__PROGRESS__GENERATION_bw 1
+#define COMPLETION__PROGRESS__GENERATION_reset 0x0
 typedef union {
     struct __attribute__ ((__packed__)) {
         uint64_t consumer :16;
         uint64_t ring :8;
-        uint64_t :40;
+        uint64_t :39;
+        uint64_t generation :1;
     } f;
     uint64_t w;
 } completion__progress_t;

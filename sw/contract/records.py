@@ -117,14 +117,15 @@ class Completion(Record):
     correlator: int = bits(0, 32)
     #: Outcome.
     status: TransmitStatus = bits(32, 8, code=TransmitStatus)
-    #: 1 in the first pass over the ring, 0 in the second, and so on.
-    generation: int = bits(40, 1)
     #: Frames handed to the MAC: 1, or the segments of a super-frame.
     segments: int = bits(48, 16)
     #: Descriptors consumed up to and including this frame, modulo 2^16.
     consumer: int = bits(64, 16)
     #: Number of the ring.
     ring: int = bits(80, 8)
+    #: 1 in the first pass over the ring, 0 in the second, and so on. In the word that is written
+    #: last: who sees it flip sees the whole record.
+    generation: int = bits(127, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
