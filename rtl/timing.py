@@ -41,6 +41,9 @@ COMPONENTS: dict[str, str] = {
     "completion_writer": "byway.rtl.transmit.completion:CompletionWriter",
     "transmit_rings": "byway.rtl.transmit.rings:TransmitRings",
     "gmii_transmitter": "byway.rtl.mac.gmii:GmiiTransmitter",
+    "iotlb": "byway.rtl.translation.iotlb:IOTLB",
+    "translator": "byway.rtl.translation.translator:Translator",
+    "translation_bridge": "byway.rtl.translation.bridge:TranslationBridge",
 }
 
 TABLE = pathlib.Path(__file__).with_name("timing.json")
