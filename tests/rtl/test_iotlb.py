@@ -1,0 +1,209 @@
+# amaranth: UnusedElaboratable=no
+"""`IOTLB` answers with what was refilled, and forgets what it is told to.
+
+The reference is a dictionary of everything ever refilled and not invalidated: the IOTLB may forget
+any of it, for want of room, but may never answer anything else.
+"""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from byway.rtl.contract.model import codes
+from byway.rtl.translation.iotlb import IOTLB
+
+Scope = codes("invalidate_scope")
+
+
+class Bench:
+    """Drives an IOTLB as a translator does, one search at a time."""
+
+    def __init__(self, ctx, dut):
+        self.ctx = ctx
+        self.dut = dut
+
+    async def search(self, window, index, *, write=False):
+        """Answer to a search: None, or (entry, permits)."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.page, {"window": window, "index": index})
+        ctx.set(dut.is_write, int(write))
+        ctx.set(dut.advance, 1)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.advance, 0)
+        if not ctx.get(dut.found):
+            return None
+        entry = ctx.get(dut.entry)
+        ctx.set(dut.used, 1)
+        await ctx.tick()
+        ctx.set(dut.used, 0)
+        return (entry.rpn, entry.read, entry.write), ctx.get(dut.permits)
+
+    async def refill(self, rpn, read, write):
+        """Answer the search that found nothing."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.refill.payload, {"rpn": rpn, "read": read, "write": write})
+        ctx.set(dut.refill.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.refill.valid, 0)
+        await ctx.tick()
+
+    async def fill(self, window, index, rpn, read=1, write=1):
+        """Search, and refill if nothing is found."""
+        if await self.search(window, index) is None:
+            await self.refill(rpn, read, write)
+
+    async def invalidate(self, scope, window=0, index=0):
+        """Invalidate; returns how many cycles it took."""
+        ctx, dut = self.ctx, self.dut
+        page = {"window": window, "index": index}
+        ctx.set(dut.advance, 1)
+        ctx.set(dut.invalidate.payload, {"scope": scope, "page": page})
+        ctx.set(dut.invalidate.valid, 1)
+        cycles = 1
+        async for _edge, _reset, ready in ctx.tick().sample(dut.invalidate.ready):
+            if ready:
+                break
+            cycles += 1
+        ctx.set(dut.invalidate.valid, 0)
+        return cycles
+
+
+def run(test, **parameters):
+    dut = IOTLB(**parameters)
+
+    async def testbench(ctx):
+        await test(Bench(ctx, dut))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
+@pytest.mark.parametrize(
+    ("sets", "ways", "windows"), [(16, 2, 4), (4, 1, 1), (2, 3, 5), (8, 4, 64)]
+)
+def test_answers_are_those_refilled_and_not_invalidated(sets, ways, windows):
+    seed = f"{sets}/{ways}/{windows}"
+    rng = random.Random(seed)
+
+    async def test(bench):
+        known = {}
+        found = 0
+        for step in range(400):
+            where = f"seed {seed}, step {step}"
+            window = rng.randrange(windows)
+            index = rng.randrange(3 * sets) | rng.choice([0, 0, 0, 1 << 31])
+            if rng.random() < 0.03:
+                scope = rng.choice(list(Scope))
+                await bench.invalidate(scope, window, index)
+                known = {
+                    page: entry
+                    for page, entry in known.items()
+                    if scope != Scope.EVERYTHING
+                    and (page[0] != window or (scope == Scope.PAGE and page[1] != index))
+                }
+            write = rng.random() < 0.5
+            answer = await bench.search(window, index, write=write)
+            if answer is None:
+                entry = rng.getrandbits(52), rng.randrange(2), rng.randrange(2)
+                await bench.refill(*entry)
+                bench_found = bench.ctx.get(bench.dut.found)
+                assert bench_found, f"{where}: the refill does not answer the search"
+                assert bench.ctx.get(bench.dut.permits) == entry[2 if write else 1], where
+                if entry[1] or entry[2]:
+                    known[window, index] = entry
+            else:
+                entry, permits = answer
+                assert known.get((window, index)) == entry, where
+                assert permits == entry[2 if write else 1], where
+                found += 1
+        assert found, f"seed {seed}: nothing was ever found"
+
+    run(test, sets=sets, ways=ways, windows=windows)
+
+
+def test_entries_without_any_permission_are_not_kept():
+    async def test(bench):
+        await bench.fill(0, 7, 0x1234, 0, 0)
+        assert await bench.search(0, 7) is None
+        await bench.refill(0x1234, 0, 1)
+        assert await bench.search(0, 7) == ((0x1234, 0, 1), 0)
+        assert await bench.search(0, 7, write=True) == ((0x1234, 0, 1), 1)
+
+    run(test)
+
+
+def test_the_first_pages_of_all_windows_and_as_many_pages_of_one_as_fit_are_kept():
+    async def test(bench):
+        pages = [(window, index) for window in range(4) for index in range(4)]
+        pages += [(0, index) for index in range(4, 20)]
+        for page in pages:
+            await bench.fill(*page, rpn=hash(page) & 0xFFFF)
+        for page in pages:
+            assert await bench.search(*page) == ((hash(page) & 0xFFFF, 1, 1), 1), page
+
+    run(test)
+
+
+def test_the_way_used_last_is_replaced_last():
+    async def test(bench):
+        await bench.fill(0, 0, 1)
+        await bench.fill(0, 16, 2)
+        await bench.search(0, 0)
+        await bench.fill(0, 32, 3)
+        assert await bench.search(0, 0) is not None
+        assert await bench.search(0, 16) is None
+        assert await bench.search(0, 32) is not None
+
+    run(test)
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_an_invalidation_reaches_no_further_than_its_scope(scope):
+    async def test(bench):
+        pages = [(window, index) for window in range(4) for index in (0, 5)]
+        for page in pages:
+            await bench.fill(*page, rpn=sum(page))
+        assert await bench.invalidate(scope, 2, 5) == 4
+        kept = [page for page in pages if await bench.search(*page) is not None]
+        dropped = {
+            Scope.PAGE: [(2, 5)],
+            Scope.WINDOW: [(2, 0), (2, 5)],
+            Scope.EVERYTHING: pages,
+        }[scope]
+        assert kept == [page for page in pages if page not in dropped]
+
+    run(test)
+
+
+def test_a_search_behind_a_refill_of_its_own_page_finds_it():
+    async def test(bench):
+        ctx, dut = bench.ctx, bench.dut
+        ctx.set(dut.page, {"window": 1, "index": 9})
+        ctx.set(dut.advance, 1)
+        await ctx.tick().repeat(3)  # Three searches for the page: one at each stage.
+        ctx.set(dut.advance, 0)
+        assert not ctx.get(dut.found)
+        await bench.refill(0x55, 1, 0)
+        ctx.set(dut.advance, 1)
+        await ctx.tick()
+        assert ctx.get(dut.found)
+        assert ctx.get(dut.entry.rpn) == 0x55
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"sets": 12}, "Sets must be a power of two, at least 2, not 12"),
+        ({"sets": 1}, "Sets must be a power of two, at least 2, not 1"),
+        ({"ways": 0}, "Ways must be a positive integer, not 0"),
+        ({"windows": 257}, "Windows must be 1 to 256, not 257"),
+    ],
+)
+def test_impossible_geometries_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        IOTLB(**parameters)
