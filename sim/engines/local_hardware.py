@@ -38,5 +38,13 @@ class CallbackBus:
     """`byway.sw.hardware.RegisterBus` made of two functions."""
 
     def __init__(self, read: Callable[[int], int], write: Callable[[int, int], None]):
-        self.read = read
-        self.write = write
+        self._read = read
+        self._write = write
+
+    def read(self, offset: int) -> int:
+        """Return the register at `offset`."""
+        return self._read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        """Write `value` to the register at `offset`."""
+        self._write(offset, value)

@@ -27,7 +27,7 @@ def print_summary(result: SendResult, folder: Path) -> None:
         pad_edge=False,
     )
     table.add_column(style="dim")
-    table.add_column()
+    table.add_column(overflow="fold")
     rate = result.goodput_bits_per_second
     rows: list[tuple[str, str | Text]] = [
         ("engine", f"{result.engine}, {result.cycles:,} cycles of 8 ns"),
@@ -52,8 +52,8 @@ def print_summary(result: SendResult, folder: Path) -> None:
         ),
         (
             "bytes copied by a CPU",
-            f"{result.cpu_bytes_copied:,} to send; {result.receive_bytes_copied:,} on the way back, "
-            "which software bridges",
+            f"{result.cpu_bytes_copied:,} to send; {result.receive_bytes_copied:,} on the way "
+            "back, which software bridges",
         ),
         (
             "translation",

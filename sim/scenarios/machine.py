@@ -1,0 +1,121 @@
+"""The machine of FIG. 5: partition manager, hosting and hosted partition, set up by method 600."""
+
+from dataclasses import dataclass
+
+from byway.rtl.contract.model import constant
+from byway.sim.engines.engine import Engine
+from byway.sim.scenarios.transfer import DoorbellWatch
+from byway.sw.hardware import PhysicalMemory, RegisterBus
+from byway.sw.hosted.set_up import Wishes
+from byway.sw.hosting.owner_device import OwnerDevice
+from byway.sw.manager.manager import PartitionManager
+from byway.sw.manager.memory import PartitionMemory
+from byway.sw.methods import method_600, station_address
+from byway.sw.stack.network_device import NetworkDevice
+
+__all__ = ["MAXIMUM_MTU", "MINIMUM_MTU", "PARTITION_BYTES", "Counts", "Host", "Machine"]
+
+#: Longest IP packets that may be chosen: what every host must take [RFC 791], and what fits the
+#: adapter's longest frame behind an Ethernet header.
+MINIMUM_MTU = 576
+MAXIMUM_MTU = constant("frame_limits.maximum_frame") - 14
+
+#: Memory of each partition.
+PARTITION_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What has happened in the software so far.
+
+    Attributes
+    ----------
+    crossings, messages, hcalls : int
+        Switches between partitions; CRQ and sub-CRQ elements; calls of the partition manager.
+    transmit_bytes, receive_bytes : int
+        Bytes that a processor copied from one partition to another, to send and on the way back.
+    """
+
+    crossings: int
+    messages: int
+    hcalls: int
+    transmit_bytes: int
+    receive_bytes: int
+
+
+@dataclass(frozen=True)
+class Host:
+    """A partition with a network device."""
+
+    memory: PartitionMemory
+    device: NetworkDevice
+
+
+class _WatchedHardware:
+    """An engine as the software's hardware, with a look at its doorbells."""
+
+    def __init__(self, engine: Engine, doorbells: DoorbellWatch):
+        self._engine = engine
+        self.registers: RegisterBus = doorbells
+        self.memory: PhysicalMemory = engine.memory
+
+    @property
+    def adapter_interrupt(self) -> bool:
+        return self._engine.adapter_interrupt
+
+    @property
+    def manager_interrupt(self) -> bool:
+        return self._engine.manager_interrupt
+
+    @property
+    def time_ns(self) -> int:
+        return self._engine.time_ns
+
+
+class Machine:
+    """A hosting partition that owns the adapter of `engine`, and a hosted one that shares it.
+
+    Parameters
+    ----------
+    engine : Engine
+        Runs the adapter; its memory holds two partitions and the manager's tables.
+    mtu : int
+        Longest IP packet on the wire, in bytes.
+
+    Attributes
+    ----------
+    manager : PartitionManager
+    hosted, owner : Host
+        Who sends over the redirected path, and who sends from its own memory.
+    doorbells : DoorbellWatch
+    """
+
+    def __init__(self, engine: Engine, *, mtu: int):
+        self.doorbells = DoorbellWatch(engine)
+        self.manager = PartitionManager(_WatchedHardware(engine, self.doorbells))
+        hosting = self.manager.create_partition("hosting", PARTITION_BYTES)
+        hosted = self.manager.create_partition("hosted", PARTITION_BYTES)
+        shared = method_600(self.manager, hosting, [hosted], wishes=Wishes(mtu=mtu))
+        self._driver = shared.driver
+        self.hosted = Host(hosted.memory, shared.devices[0])
+        owner_device = OwnerDevice(shared.driver, station_address(hosting), mtu=mtu)
+        self.owner = Host(hosting.memory, owner_device)
+
+    def software(self) -> bool:
+        """Let the software act until it has nothing to do; returns whether it did anything."""
+        return self.manager.dispatch()
+
+    def deliver(self, frame: bytes) -> None:
+        """Bridge a frame from the wire into the machine, as its receive path would."""
+        self._driver.receive(frame)
+
+    def counts(self) -> Counts:
+        """What has happened so far."""
+        counters = self.manager.counters
+        return Counts(
+            crossings=counters.crossings,
+            messages=counters.messages,
+            hcalls=sum(counters.hcalls.values()),
+            transmit_bytes=counters.bytes_copied["transmit"],
+            receive_bytes=counters.bytes_copied["receive"],
+        )
