@@ -29,11 +29,12 @@ def print_summary(result: SendResult, folder: Path) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     rate = result.goodput_bits_per_second
+    per_super_frame = result.crossings_per_super_frame
     rows: list[tuple[str, str | Text]] = [
         ("engine", f"{result.engine}, {result.cycles:,} cycles of 8 ns"),
         ("payload", f"{result.bytes:,} bytes in {result.data_frames:,} frames"),
-        ("super-frames", f"{result.super_frames:,} of up to 64 KiB, segmented by the adapter"),
-        ("frames on the wire", f"{result.frames:,}, every checksum recomputed by the partner"),
+        ("super-frames", f"{result.super_frames:,}, segmented by the adapter"),
+        ("frames on the wire", f"{result.frames:,}, {result.bad_frames:,} with a wrong checksum"),
         (
             "goodput",
             "-"
@@ -47,8 +48,8 @@ def print_summary(result: SendResult, folder: Path) -> None:
         ("doorbell to first byte", f"{result.doorbell_to_first_byte_cycles or 0:,} cycles"),
         (
             "partition crossings",
-            f"{result.crossings:,}, acknowledgements included: "
-            f"{result.crossings_per_super_frame or 0:.1f} for each 64 KiB",
+            f"{result.crossings:,}, those for acknowledgements included"
+            + (f": {per_super_frame:.1f} for each 64 KiB" if per_super_frame else ""),
         ),
         (
             "bytes copied by a CPU",

@@ -83,7 +83,7 @@ class SendResult:
     crossings : int
         Times that control passed from one partition to another, set-up not included.
     crossings_per_super_frame : float or None
-        The same for each 64 KiB of payload.
+        The same for each 64 KiB of payload; None for less than that.
     messages, hcalls : int
         CRQ and sub-CRQ elements, and calls of the partition manager, set-up not included.
     cpu_bytes_copied : int
@@ -264,7 +264,9 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
             goodput_bits_per_second=redirected.goodput_bits_per_second,
             doorbell_to_first_byte_cycles=redirected.doorbell_to_first_byte,
             crossings=crossings,
-            crossings_per_super_frame=crossings * _SUPER_FRAME / len(data) if data else None,
+            crossings_per_super_frame=(
+                crossings * _SUPER_FRAME / len(data) if len(data) >= _SUPER_FRAME else None
+            ),
             messages=after.messages - before.messages,
             hcalls=after.hcalls - before.hcalls,
             cpu_bytes_copied=after.transmit_bytes - before.transmit_bytes + copied,

@@ -203,6 +203,7 @@ class Transfer:
                 self._deliver(frame)
             if application.feed(connection):
                 self._tcp.flush()
+                self._software()  # Messages that this caused are answered before time moves on.
             self._progress(connection.acknowledged)
             if self._advance() or busy:
                 last_event = self._engine.time_ns
