@@ -15,7 +15,7 @@ AXI4 is that it takes answers, and gives write data, without waiting for another
 accepted; otherwise an invalidation, or a walk whose answer waits in line on R, might not end.
 
 Clock domain: ``sync``. Latency: 4 cycles for an address that hits the IOTLB, 1 for R, W and B; a
-miss adds 8 cycles and the time of the memory. Throughput: one address a cycle, reads and writes
+miss adds 6 cycles and the latency of the memory. Throughput: one address a cycle, reads and writes
 together, and one beat a cycle on R, on W and on B.
 
 Source: patent, FIG. 5, the data path past the hosting partition, and the address translation
