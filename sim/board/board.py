@@ -79,8 +79,9 @@ class Board:
         steady = outputs & self._not_wire
         if steady == self._quiet_outputs and not self.master.busy:
             return self._quiet_inputs
+        idle = self._memory.idle and not self.master.busy
         inputs = self._memory.tick(cycle, outputs) | self.master.tick(outputs)
-        quiet = self._memory.idle and not self.master.busy and inputs == self._quiet_inputs
-        self._quiet_outputs = steady if quiet else -1
+        # Idle before and after: the inputs hold no beat or response that must not come again.
+        self._quiet_outputs = steady if idle and self._memory.idle else -1
         self._quiet_inputs = inputs
         return inputs

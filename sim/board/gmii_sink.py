@@ -9,6 +9,7 @@ from byway.sim.board.pins import Pins
 __all__ = ["GmiiSink", "WireFrame"]
 
 PREAMBLE = bytes([0x55] * 7 + [0xD5])
+MINIMUM_BYTES = 60
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class WireFrame:
     first_cycle, last_cycle : int
         Cycles of the first preamble byte and of the last FCS byte.
     good : bool
-        The preamble was whole, no error was signalled, and the FCS is right.
+        The preamble was whole, no error was signalled, the FCS is right, and the frame is no
+        shorter than it must be [IEEE 802.3, 4.2.4.2.2].
     """
 
     data: bytes
@@ -69,6 +71,7 @@ class GmiiSink:
         good = (
             not self._error
             and preamble == PREAMBLE
+            and len(data) >= MINIMUM_BYTES
             and zlib.crc32(data) == int.from_bytes(fcs, "little")
         )
         self._frames.append(WireFrame(data, self._first_cycle, last_cycle, good))
