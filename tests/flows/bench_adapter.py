@@ -1,0 +1,163 @@
+"""The exported adapter between other people's models, and flows written as plain functions.
+
+`AxiLiteMaster`, `AxiSlave` (cocotbext-axi) and `GmiiSink` (cocotbext-eth) drive and judge the
+ports; they are no part of Byway and share no code with it. A flow is a synchronous function that
+runs in a thread of its own, as driver software does, and lets time pass only by register accesses,
+`run` and `wait_for`; every wait has a limit in cycles.
+"""
+
+import itertools
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cocotb
+from bench_memory import SystemMemory
+from bench_wire import Wire
+from cocotb.clock import Clock
+from cocotb.task import bridge, resume
+from cocotb.triggers import ClockCycles, with_timeout
+from cocotb.utils import get_sim_time
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
+from cocotbext.eth import GmiiSink
+
+from byway.sim.engines.engine import CYCLE_NS
+
+__all__ = ["FlowBench", "Registers", "flow"]
+
+#: Longest that a register access may take, with every channel stalled now and then.
+_ACCESS_CYCLES = 400
+_RESET_CYCLES = 4
+#: The last resort, for a flow that neither ends nor reaches a limit of its own.
+_FLOW_CYCLES = 1_000_000
+
+
+class Registers:
+    """The register space through cocotbext-axi's master; `byway.sw.hardware.RegisterBus`."""
+
+    def __init__(self, master: AxiLiteMaster):
+        self._master = master
+        self.read = resume(self._read)
+        self.write = resume(self._write)
+        self.read_and_write = resume(self._read_and_write)
+
+    async def _finish(self, access, offset: int):
+        answer = await with_timeout(access, _ACCESS_CYCLES * CYCLE_NS, "ns")
+        if answer.resp != AxiResp.OKAY:
+            raise OSError(f"{answer.resp.name} from register {offset:#x}")
+        return answer
+
+    async def _read(self, offset: int) -> int:
+        answer = await self._finish(self._master.read(offset, 4), offset)
+        return int.from_bytes(answer.data, "little")
+
+    async def _write(self, offset: int, value: int, size: int = 4) -> None:
+        await self._finish(self._master.write(offset, value.to_bytes(size, "little")), offset)
+
+    async def _read_and_write(self, read_offset: int, write_offset: int, value: int) -> int:
+        write = cocotb.start_soon(self._write(write_offset, value))
+        data = await self._read(read_offset)
+        await write
+        return data
+
+
+class FlowBench:
+    """The device under test and what stands around it.
+
+    Attributes
+    ----------
+    rng : random.Random
+        All that a flow leaves to chance comes from here.
+    registers : Registers
+    memory : SystemMemory
+    wire : Wire
+    """
+
+    def __init__(self, dut, rng: random.Random):
+        self.rng = rng
+        self.memory = SystemMemory(dut.clk, rng)
+        self._dut = dut
+        self._clock = Clock(dut.clk, CYCLE_NS, unit="ns")
+        self._clock.start()
+        self._master: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        self._slave: Any = AxiSlave(
+            AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=self.memory
+        )
+        sink = GmiiSink(dut.gmii_txd, dut.gmii_tx_er, dut.gmii_tx_en, dut.clk, dut.rst)
+        self.registers = Registers(self._master)
+        self.wire = Wire(sink)
+        self.run = resume(self._run)
+        self.reset = resume(self.pulse_reset)
+
+    async def _run(self, cycles: int) -> None:
+        await ClockCycles(self._dut.clk, cycles)
+
+    async def pulse_reset(self) -> None:
+        """Reset the adapter and the models, in the middle of whatever they do."""
+        self._dut.rst.value = 1
+        await self._run(_RESET_CYCLES)
+        self._dut.rst.value = 0
+        await self._run(1)
+
+    @property
+    def cycle(self) -> int:
+        """Cycles of simulated time."""
+        return round(get_sim_time("ns")) // CYCLE_NS
+
+    @property
+    def adapter_interrupt(self) -> bool:
+        """Level of the line to the adapter driver."""
+        return bool(self._dut.adapter_interrupt.value)
+
+    @property
+    def manager_interrupt(self) -> bool:
+        """Level of the line to the partition manager."""
+        return bool(self._dut.manager_interrupt.value)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, cycles: int = 20_000) -> None:
+        """Let time pass until `condition`; fails after `cycles`, for want of `what`."""
+        end = self.cycle + cycles
+        while not condition():
+            assert self.cycle < end, f"no {what} in {cycles} cycles"
+            self.run(16)
+
+    def stall(self, probability: float, *, longest_latency: int = 0) -> None:
+        """From now on stall every channel with `probability` in a cycle, and beats of memory too.
+
+        Parameters
+        ----------
+        probability : float
+        longest_latency : int
+            Most cycles by which the memory makes an access wait.
+        """
+
+        def pauses() -> Iterator[bool]:
+            rng = random.Random(self.rng.getrandbits(64))
+            return (rng.random() < probability for _ in itertools.count())
+
+        master, slave = self._master, self._slave
+        for side in (master.write_if, slave.write_if):
+            for channel in (side.aw_channel, side.w_channel, side.b_channel):
+                channel.set_pause_generator(pauses())
+        for side in (master.read_if, slave.read_if):
+            for channel in (side.ar_channel, side.r_channel):
+                channel.set_pause_generator(pauses())
+        self.memory.stall(probability, longest_latency)
+
+
+def flow(body: Callable[[FlowBench], None]):
+    """Make a cocotb test of `body`: a fresh bench, a reset, and the judges' last look."""
+
+    async def test(dut) -> None:
+        logging.getLogger("cocotb").setLevel(logging.WARNING)
+        bench = FlowBench(dut, random.Random(f"{os.environ['BYWAY_SEED']} {body.__name__}"))
+        await bench.pulse_reset()
+        await bridge(body)(bench)
+        bench.wire.check()
+        bench.memory.check()
+
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(test, name, getattr(body, name))
+    return cocotb.test(timeout_time=_FLOW_CYCLES * CYCLE_NS, timeout_unit="ns")(test)

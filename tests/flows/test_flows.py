@@ -1,0 +1,83 @@
+"""Whole flows on the exported Verilog, driven and judged by other people's models.
+
+Each ``flow_*.py`` beside this file holds cocotb tests of one kind, run in one simulation; what
+fails there fails here, with its own words. The seed is random, is named in every failure, and can
+be given again as BYWAY_SEED.
+"""
+
+import os
+import random
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from byway.rtl.export import to_verilog
+from byway.rtl.shared_adapter import SharedAdapter
+from byway.sim.engines.cocotb import build_simulator, runner_command, simulator_environment
+from byway.sim.engines.engine import EngineError
+
+TOP = "shared_adapter"
+HERE = Path(__file__).parent
+MOST_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def verilog() -> str:
+    return to_verilog(SharedAdapter(), TOP)
+
+
+def words_of_failures(results: Path) -> list[str]:
+    """What each failed flow said."""
+    failures = []
+    for case in ElementTree.parse(results).iter("testcase"):
+        for kind in ("failure", "error"):
+            for element in case.findall(kind):
+                words = element.text or element.get("message") or ""
+                failures.append(f"{case.get('classname')}.{case.get('name')}\n{words}")
+    return failures
+
+
+def run_flows(verilog: str, simulator: str, module: str, folder: Path) -> None:
+    """Run the flows of `module` on `simulator`; fails with what went wrong and the seed."""
+    try:
+        environment = simulator_environment(simulator)
+    except EngineError as error:
+        pytest.skip(str(error))
+    build = build_simulator(verilog, TOP, simulator)
+    seed = os.environ.get("BYWAY_SEED") or str(random.SystemRandom().getrandbits(32))
+    environment["BYWAY_SEED"] = seed
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(HERE), *filter(None, [environment.get("PYTHONPATH")])]
+    )
+    order = {
+        "do": "run",
+        "simulator": simulator,
+        "folder": str(build),
+        "run_folder": str(folder),
+        "top": TOP,
+        "test_module": module,
+        "waves": False,
+    }
+    log = folder / "simulator.log"
+    repeat = f"repeat with BYWAY_SEED={seed}; the simulator's words are in {log}"
+    with log.open("w") as output:
+        result = subprocess.run(
+            runner_command(order),
+            env=environment,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            timeout=MOST_SECONDS,
+        )
+    results = folder / "results.xml"
+    assert results.exists(), f"{simulator} ended without results; {repeat}"
+    failures = words_of_failures(results)
+    assert not failures, "\n".join([*failures, repeat])
+    assert result.returncode == 0, f"{simulator} ended with {result.returncode}; {repeat}"
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in HERE.glob("flow_*.py")))
+def test_flows_pass_on_verilator(verilog: str, module: str, tmp_path: Path) -> None:
+    run_flows(verilog, "verilator", module, tmp_path)
