@@ -46,18 +46,22 @@ _VERILATOR_MAKEFLAGS = (
     "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_LDLIBS_THREADS=-latomic "
     "OPT_FAST=-O2 OPT_SLOW=-O0"
 )
-_VERILATOR_FLAGS = [
-    "-Wno-fatal",
-    "-Wno-CASEINCOMPLETE",
-    "-Wno-WIDTHEXPAND",
-    "-Wno-WIDTHTRUNC",
-    "-O3",
-    # cocotb asks for every signal to be public, which takes a design of this size minutes to
-    # compile and slows it down; the pins of the top are enough.
-    "--no-public-flat-rw",
-    "--public-depth",
-    "1",
-]
+_FLAGS = {
+    "verilator": [
+        "-Wno-fatal",
+        "-Wno-CASEINCOMPLETE",
+        "-Wno-WIDTHEXPAND",
+        "-Wno-WIDTHTRUNC",
+        "-O3",
+        # cocotb asks for every signal to be public, which takes a design of this size minutes to
+        # compile and slows it down; the pins of the top are enough.
+        "--no-public-flat-rw",
+        "--public-depth",
+        "1",
+    ],
+    # As SystemVerilog, initial values would not wake the processes that depend on them.
+    "icarus": ["-g2005"],
+}
 _START_SECONDS = 120
 
 #: Simulator name -> program that must be there.
@@ -107,7 +111,7 @@ def build_simulator(verilog: str, top: str, simulator: str, *, waves: bool = Fal
     Raises `EngineError` if the simulator is not there or refuses the text.
     """
     environment = simulator_environment(simulator)
-    flags = _VERILATOR_FLAGS if simulator == "verilator" else []
+    flags = _FLAGS[simulator]
     key = json.dumps(
         [verilog, simulator, waves, flags, _VERILATOR_MAKEFLAGS, metadata.version("verilator")]
     )
@@ -149,7 +153,7 @@ class CocotbEngine:
     simulator : str
         A key of `SIMULATORS`.
     waveform : Path or None
-        Where to leave the waveform of the whole run: FST with Verilator, VCD with Icarus.
+        Where to leave the waveform of the whole run, a VCD.
 
     Raises `EngineError` if the simulator is not there or does not start.
     """
@@ -238,8 +242,9 @@ class CocotbEngine:
         raise EngineError(f"{self.name} did not start: {self._last_words()}")
 
     def _last_words(self) -> str:
-        lines = [line for line in self._log.read_text().splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        lines = [" ".join(line.split()) for line in self._log.read_text().splitlines()]
+        errors = [line for line in lines if "Error" in line]
+        return next(iter(errors[-1:] or [line for line in lines if line][-1:]), "it said nothing")
 
     def _end_process(self) -> None:
         try:
@@ -248,9 +253,8 @@ class CocotbEngine:
             self._process.kill()
             self._process.wait()
         if self._waveform is not None:
-            for suffix in ("fst", "vcd"):
-                for found in self._folder.rglob(f"*.{suffix}"):
-                    shutil.move(found, self._waveform)
+            for found in self._folder.rglob("*.vcd"):
+                shutil.move(found, self._waveform)
 
     def _order(self, kind: str, first: int = 0, second: int = 0) -> tuple[int, int]:
         try:

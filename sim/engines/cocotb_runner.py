@@ -13,6 +13,8 @@ from cocotb_tools.runner import get_runner
 __all__ = ["main"]
 
 _TIMESCALE = ("1ns", "1ps")
+#: Module that writes the waveform on Icarus.
+_DUMP = "byway_dump"
 
 
 def main() -> None:
@@ -21,21 +23,28 @@ def main() -> None:
     runner = get_runner(order["simulator"])
     folder = Path(order["folder"])
     top = order["top"]
+    waves = order["waves"]
+    tops = [top]
+    if waves and order["simulator"] == "icarus":
+        # cocotb's own way asks for SystemVerilog; see the flags.
+        waves = False
+        tops.append(_DUMP)
+        order["flags"] = [*order.get("flags", ()), "-s", _DUMP]
+        (folder / f"{_DUMP}.v").write_text(
+            f"module {_DUMP}; initial begin "
+            f'$dumpfile("wave.vcd"); $dumpvars(0, {top}); end endmodule\n'
+        )
     if order["do"] == "build":
-        flags = list(order["flags"])
-        if order["waves"] and order["simulator"] == "verilator":
-            flags += ["--trace-fst", "--trace-structs"]
         runner.build(
-            sources=[folder / f"{top}.v"],
+            sources=[folder / f"{name}.v" for name in tops],
             hdl_toplevel=top,
-            build_args=flags,
+            build_args=order["flags"],
             build_dir=folder,
             timescale=_TIMESCALE,
-            waves=order["waves"] and order["simulator"] != "verilator",
+            waves=waves,
             always=True,
         )
         return
-    waves = order["waves"]
     # The runner remembers what was built only within one process.
     runner.hdl_library = "top"
     runner.test(
@@ -44,8 +53,7 @@ def main() -> None:
         hdl_toplevel_lang="verilog",
         build_dir=folder,
         test_dir=order["run_folder"],
-        test_args=["--trace"] if waves and order["simulator"] == "verilator" else [],
-        waves=waves and order["simulator"] != "verilator",
+        waves=waves,
         timescale=_TIMESCALE,
         results_xml=str(Path(order["run_folder"]) / "results.xml"),
     )

@@ -9,15 +9,10 @@ from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
 from byway.sim.engines.engine import Engine, EngineError
 
-__all__ = ["ENGINES", "open_engine", "waveform_suffix"]
+__all__ = ["ENGINES", "open_engine"]
 
 #: Names that `open_engine` takes.
 ENGINES = ("amaranth", *SIMULATORS)
-
-
-def waveform_suffix(name: str) -> str:
-    """Kind of waveform that the engine `name` leaves, as a file suffix."""
-    return ".fst" if name == "verilator" else ".vcd"
 
 
 def open_engine(
