@@ -95,7 +95,6 @@ class BurstCheck:
         {
             "reserved": unsigned(1),
             "increments": unsigned(1),
-            "offset": unsigned(PAGE_BITS),
             "span": unsigned(15),
         }
     )
@@ -104,19 +103,20 @@ class BurstCheck:
         self._largest_size = (data_width // 8).bit_length() - 1
 
     def measure(self, m: Module, request) -> data.View:
-        """First step: where `request` begins in its page, and how far from there its last beat."""
+        """First step: the kind of burst, and how far its last beat lies from its first."""
         found = Signal(self.layout)
         wraps = (request.burst == Burst.WRAP) & ~request.len.matches(1, 3, 7, 15)
         undefined = ~request.burst.matches(Burst.FIXED, Burst.INCR, Burst.WRAP)
         m.d.comb += found.reserved.eq(undefined | wraps | (request.size > self._largest_size))
         m.d.comb += found.increments.eq(request.burst == Burst.INCR)
         m.d.comb += found.span.eq(request.len << request.size)
-        # Beats after the first begin at multiples of their size [A3.4.1].
-        aligned = (PAGE_BYTES - 1 << request.size)[:PAGE_BITS]
-        m.d.comb += found.offset.eq(request.addr[:PAGE_BITS] & aligned)
         return found
 
     @staticmethod
-    def crosses(found) -> Value:
-        """Second step: whether the burst measured as `found` leaves the page it begins in."""
-        return found.increments & (found.offset + found.span)[PAGE_BITS:].any()
+    def crosses(found, request) -> Value:
+        """Second step: whether `request`, measured as `found`, leaves the page it begins in.
+
+        Beats after the first begin at multiples of their size [A3.4.1]. The page ends at one, so
+        it makes no difference that a first beat off its size is not moved back to it.
+        """
+        return found.increments & (request.addr[:PAGE_BITS] + found.span)[PAGE_BITS:].any()

@@ -247,7 +247,7 @@ class Translator(wiring.Component):
             (looked_up.unbound, Reason.UNBOUND),
             (looked_up.disabled, Reason.WINDOW_DISABLED),
             (looked_up.burst.reserved, Reason.BURST_TYPE),
-            (self._burst_check.crosses(looked_up.burst), Reason.PAGE_CROSSING),
+            (self._burst_check.crosses(looked_up.burst, looked_up.request), Reason.PAGE_CROSSING),
             (index >= looked_up.entries, Reason.EXTENT),
         )
         with m.If(advance):
