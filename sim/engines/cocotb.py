@@ -153,7 +153,7 @@ class CocotbEngine:
     simulator : str
         A key of `SIMULATORS`.
     waveform : Path or None
-        Where to leave the waveform of the whole run, a VCD.
+        Where to leave the waveform of the whole run: VCD with Verilator, FST with Icarus.
 
     Raises `EngineError` if the simulator is not there or does not start.
     """
@@ -253,7 +253,7 @@ class CocotbEngine:
             self._process.kill()
             self._process.wait()
         if self._waveform is not None:
-            for found in self._folder.rglob("*.vcd"):
+            for found in self._folder.rglob(f"*{self._waveform.suffix}"):
                 shutil.move(found, self._waveform)
 
     def _order(self, kind: str, first: int = 0, second: int = 0) -> tuple[int, int]:

@@ -17,46 +17,56 @@ _TIMESCALE = ("1ns", "1ps")
 _DUMP = "byway_dump"
 
 
-def main() -> None:
-    """Do what the argument says."""
-    order = json.loads(sys.argv[1])
-    runner = get_runner(order["simulator"])
+def _build(order: dict) -> None:
     folder = Path(order["folder"])
     top = order["top"]
+    sources = [folder / f"{top}.v"]
+    flags = list(order["flags"])
     waves = order["waves"]
-    tops = [top]
     if waves and order["simulator"] == "icarus":
-        # cocotb's own way asks for SystemVerilog; see the flags.
+        # cocotb's own way of writing it asks for SystemVerilog, which the flags rule out.
         waves = False
-        tops.append(_DUMP)
-        order["flags"] = [*order.get("flags", ()), "-s", _DUMP]
-        (folder / f"{_DUMP}.v").write_text(
+        dump = folder / f"{_DUMP}.v"
+        dump.write_text(
             f"module {_DUMP}; initial begin "
-            f'$dumpfile("wave.vcd"); $dumpvars(0, {top}); end endmodule\n'
+            f'$dumpfile("wave.fst"); $dumpvars(0, {top}); end endmodule\n'
         )
-    if order["do"] == "build":
-        runner.build(
-            sources=[folder / f"{name}.v" for name in tops],
-            hdl_toplevel=top,
-            build_args=order["flags"],
-            build_dir=folder,
-            timescale=_TIMESCALE,
-            waves=waves,
-            always=True,
-        )
-        return
+        sources.append(dump)
+        flags += ["-s", _DUMP]
+    get_runner(order["simulator"]).build(
+        sources=sources,
+        hdl_toplevel=top,
+        build_args=flags,
+        build_dir=folder,
+        timescale=_TIMESCALE,
+        waves=waves,
+        always=True,
+    )
+
+
+def _run(order: dict) -> None:
+    runner = get_runner(order["simulator"])
     # The runner remembers what was built only within one process.
     runner.hdl_library = "top"
     runner.test(
         test_module=order["test_module"],
-        hdl_toplevel=top,
+        hdl_toplevel=order["top"],
         hdl_toplevel_lang="verilog",
-        build_dir=folder,
+        build_dir=order["folder"],
         test_dir=order["run_folder"],
-        waves=waves,
+        waves=order["waves"],
         timescale=_TIMESCALE,
         results_xml=str(Path(order["run_folder"]) / "results.xml"),
     )
+
+
+def main() -> None:
+    """Do what the argument says."""
+    order = json.loads(sys.argv[1])
+    if order["do"] == "build":
+        _build(order)
+    else:
+        _run(order)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,15 @@ from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
 from byway.sim.engines.engine import Engine, EngineError
 
-__all__ = ["ENGINES", "open_engine"]
+__all__ = ["ENGINES", "open_engine", "waveform_suffix"]
 
 #: Names that `open_engine` takes.
 ENGINES = ("amaranth", *SIMULATORS)
+
+
+def waveform_suffix(name: str) -> str:
+    """Kind of waveform that the engine `name` leaves, as a file suffix."""
+    return ".fst" if name == "icarus" else ".vcd"
 
 
 def open_engine(

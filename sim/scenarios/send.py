@@ -20,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import Engine
-from byway.sim.engines.open_engine import open_engine
+from byway.sim.engines.open_engine import open_engine, waveform_suffix
 from byway.sim.scenarios.machine import Host, Machine
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
 from byway.sim.wire.capture import Capture
@@ -230,7 +230,8 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         `folder` cannot be written to.
     """
     with _results_folder(folder) as results, contextlib.ExitStack() as stack:
-        wave = results / "wave.vcd" if options.waveform else None
+        suffix = waveform_suffix(options.engine)
+        wave = results / f"wave{suffix}" if options.waveform else None
         parameters = BoardParameters(memory_latency=options.memory_latency)
         engine = open_engine(options.engine, SharedAdapter(), parameters, waveform=wave)
         stack.callback(engine.close)
