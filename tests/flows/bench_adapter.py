@@ -10,10 +10,12 @@ import itertools
 import logging
 import os
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import cocotb
+from bench_channels import watch_channels
 from bench_memory import SystemMemory
 from bench_wire import Wire
 from cocotb.clock import Clock
@@ -27,9 +29,15 @@ from byway.sim.engines.engine import CYCLE_NS
 
 __all__ = ["FlowBench", "Registers", "flow"]
 
+# The models use what cocotb has renamed since; all else that is warned of is an error.
+warnings.simplefilter("error")
+warnings.filterwarnings("ignore", module=r"cocotbext\.")
+
 #: Longest that a register access may take, with every channel stalled now and then.
 _ACCESS_CYCLES = 400
 _RESET_CYCLES = 4
+#: How often a wait looks whether it is over.
+_LOOK_CYCLES = 16
 #: The last resort, for a flow that neither ends nor reaches a limit of its own.
 _FLOW_CYCLES = 1_000_000
 
@@ -89,10 +97,19 @@ class FlowBench:
         self.registers = Registers(self._master)
         self.wire = Wire(sink)
         self.run = resume(self._run)
+        self.run_to_event = resume(self._run_to_event)
         self.reset = resume(self.pulse_reset)
 
     async def _run(self, cycles: int) -> None:
         await ClockCycles(self._dut.clk, cycles)
+
+    async def _run_to_event(self, frames: int, cycles: int) -> None:
+        """Until an interrupt, or more than `frames` have come off the wire, at most `cycles`."""
+        end = self.cycle + cycles
+        while (left := end - self.cycle) > 0:
+            await self._run(min(_LOOK_CYCLES, left))
+            if self.adapter_interrupt or self.manager_interrupt or len(self.wire.frames) > frames:
+                return
 
     async def pulse_reset(self) -> None:
         """Reset the adapter and the models, in the middle of whatever they do."""
@@ -121,7 +138,7 @@ class FlowBench:
         end = self.cycle + cycles
         while not condition():
             assert self.cycle < end, f"no {what} in {cycles} cycles"
-            self.run(16)
+            self.run(_LOOK_CYCLES)
 
     def stall(self, probability: float, *, longest_latency: int = 0) -> None:
         """From now on stall every channel with `probability` in a cycle, and beats of memory too.
@@ -154,6 +171,7 @@ def flow(body: Callable[[FlowBench], None]):
         logging.getLogger("cocotb").setLevel(logging.WARNING)
         bench = FlowBench(dut, random.Random(f"{os.environ['BYWAY_SEED']} {body.__name__}"))
         await bench.pulse_reset()
+        watch_channels(dut)
         await bridge(body)(bench)
         bench.wire.check()
         bench.memory.check()

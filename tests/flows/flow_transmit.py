@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from bench_adapter import FlowBench, flow
-from bench_frames import Frame, random_single, random_super, single, sized
+from bench_frames import Frame, random_single, random_super, single, sized, super_frame
 from bench_ring import Ring, Window
 from bench_wire import GAP, rightly_summed
 from scapy.layers.l2 import Ether
@@ -45,6 +45,23 @@ def _judge(bench: FlowBench, rings: Sequence[Ring], sent: Sequence[Sequence[Fram
     assert page.frames.read().count == total
     assert page.bytes.read().count == sum(len(frame.data) for frame in bench.wire.frames)
     assert page.dropped.read().count == 0
+
+
+@flow
+def a_frame_of_each_kind(bench: FlowBench) -> None:
+    """Plain, with UDP and TCP checksum, and a super-frame: small enough for any simulator."""
+    (ring,) = _machine(bench)
+    rng = bench.rng
+    frames = [
+        sized(rng, 0, 99),
+        single(rng, 0, "udp", rng.randbytes(31)),
+        single(rng, 0, "tcp", rng.randbytes(8)),
+        super_frame(rng, 0, rng.randbytes(200), 90),
+    ]
+    for frame in frames:
+        ring.send(frame, fragments=2)
+    ring.ring()
+    _judge(bench, [ring], [frames])
 
 
 @flow

@@ -5,8 +5,10 @@ fails there fails here, with its own words. The seed is random, is named in ever
 be given again as BYWAY_SEED.
 """
 
+import contextlib
 import os
 import random
+import signal
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -29,9 +31,11 @@ def verilog() -> str:
 
 
 def words_of_failures(results: Path) -> list[str]:
-    """What each failed flow said."""
+    """What each failed flow said; fails if there was none to run."""
     failures = []
-    for case in ElementTree.parse(results).iter("testcase"):
+    cases = list(ElementTree.parse(results).iter("testcase"))
+    assert cases, "no flow ran"
+    for case in cases:
         for kind in ("failure", "error"):
             for element in case.findall(kind):
                 words = element.text or element.get("message") or ""
@@ -39,8 +43,13 @@ def words_of_failures(results: Path) -> list[str]:
     return failures
 
 
-def run_flows(verilog: str, simulator: str, module: str, folder: Path) -> None:
-    """Run the flows of `module` on `simulator`; fails with what went wrong and the seed."""
+def run_flows(
+    verilog: str, simulator: str, module: str, folder: Path, *, only: str | None = None
+) -> None:
+    """Run the flows of `module` on `simulator`, or `only` one; fails with its words and the seed.
+
+    The seed is of the module: each flow makes its own from it.
+    """
     try:
         environment = simulator_environment(simulator)
     except EngineError as error:
@@ -48,6 +57,8 @@ def run_flows(verilog: str, simulator: str, module: str, folder: Path) -> None:
     build = build_simulator(verilog, TOP, simulator)
     seed = os.environ.get("BYWAY_SEED") or str(random.SystemRandom().getrandbits(32))
     environment["BYWAY_SEED"] = seed
+    if only is not None:
+        environment["COCOTB_TEST_FILTER"] = rf"{module}\.{only}$"
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(HERE), *filter(None, [environment.get("PYTHONPATH")])]
     )
@@ -63,21 +74,34 @@ def run_flows(verilog: str, simulator: str, module: str, folder: Path) -> None:
     log = folder / "simulator.log"
     repeat = f"repeat with BYWAY_SEED={seed}; the simulator's words are in {log}"
     with log.open("w") as output:
-        result = subprocess.run(
+        # A session of its own, so that the simulator below the runner ends with it.
+        runner = subprocess.Popen(
             runner_command(order),
             env=environment,
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
-            timeout=MOST_SECONDS,
+            start_new_session=True,
         )
+        try:
+            code = runner.wait(timeout=MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{simulator} has not ended in {MOST_SECONDS} s; {repeat}")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(runner.pid, signal.SIGKILL)
+            runner.wait()
     results = folder / "results.xml"
     assert results.exists(), f"{simulator} ended without results; {repeat}"
     failures = words_of_failures(results)
     assert not failures, "\n".join([*failures, repeat])
-    assert result.returncode == 0, f"{simulator} ended with {result.returncode}; {repeat}"
+    assert code == 0, f"{simulator} ended with {code}; {repeat}"
 
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in HERE.glob("flow_*.py")))
 def test_flows_pass_on_verilator(verilog: str, module: str, tmp_path: Path) -> None:
     run_flows(verilog, "verilator", module, tmp_path)
+
+
+def test_a_small_flow_passes_on_icarus(verilog: str, tmp_path: Path) -> None:
+    run_flows(verilog, "icarus", "flow_transmit", tmp_path, only="a_frame_of_each_kind")
