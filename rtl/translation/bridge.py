@@ -32,6 +32,7 @@ from byway.rtl.bus.axi4 import AXI4Signature
 from byway.rtl.translation.fault import FaultLog, FaultRecordLayout, FaultStatusSignature
 from byway.rtl.translation.invalidator import Invalidator
 from byway.rtl.translation.iotlb import check_geometry
+from byway.rtl.translation.outstanding import check_outstanding
 from byway.rtl.translation.read_path import ReadPath
 from byway.rtl.translation.request import channel_fields
 from byway.rtl.translation.translator import Translator
@@ -61,6 +62,8 @@ class TranslationBridge(wiring.Component):
         `addr_width` are the partition manager's to avoid.
     iotlb_sets, iotlb_ways : int
         Geometry of the IOTLB.
+    outstanding : int
+        Reads, and writes, that may be under way: a power of two, at least 2. Further ones wait.
 
     Members
     -------
@@ -106,22 +109,26 @@ class TranslationBridge(wiring.Component):
         user_width: int = 8,
         iotlb_sets: int = 16,
         iotlb_ways: int = 2,
+        outstanding: int = 128,
     ):
         check_requesters(requesters, user_width=user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
         check_windows(windows)
         check_data_width(data_width)
+        check_outstanding(outstanding)
         self._widths = {
             "addr_width": addr_width,
             "data_width": data_width,
             "id_width": id_width,
             "user_width": user_width,
         }
+        self._outstanding = outstanding
         self._translation = {
             "requesters": requesters,
             "windows": windows,
             "iotlb_sets": iotlb_sets,
             "iotlb_ways": iotlb_ways,
+            "room": min(outstanding, 8),
         }
         master = AXI4Signature(**self._widths)
         memory = AXI4Signature(**{**self._widths, "id_width": id_width + 1})
@@ -148,8 +155,8 @@ class TranslationBridge(wiring.Component):
         m.submodules.walker = walker = Walker(
             **{name: width for name, width in self._widths.items() if name != "id_width"}
         )
-        m.submodules.read_path = reads = ReadPath(**self._widths)
-        m.submodules.write_path = writes = WritePath(**self._widths)
+        m.submodules.read_path = reads = ReadPath(**self._widths, outstanding=self._outstanding)
+        m.submodules.write_path = writes = WritePath(**self._widths, outstanding=self._outstanding)
         m.submodules.fault_log = fault_log = FaultLog()
         m.submodules.invalidator = invalidator = Invalidator(windows=len(self.window))
 

@@ -9,12 +9,20 @@ from amaranth.lib.wiring import In, Out
 
 from byway.rtl.bus.axi4 import Resp
 
-__all__ = ["OutstandingCounter", "answer_of_memory"]
+__all__ = ["OutstandingCounter", "answer_of_memory", "check_outstanding"]
 
 
 def answer_of_memory(resp: Value) -> Value:
     """Response `resp` of the memory as the master sees it: DECERR is the bridge's own answer."""
     return Mux(resp == Resp.DECERR, Resp.SLVERR, resp)
+
+
+def check_outstanding(limit: int) -> None:
+    """Raise `ValueError` unless an `OutstandingCounter` can have this `limit`."""
+    if limit < 2 or limit & (limit - 1):
+        raise ValueError(
+            f"Outstanding transactions must be a power of two, at least 2, not {limit!r}"
+        )
 
 
 class OutstandingCounter(wiring.Component):
@@ -46,9 +54,8 @@ class OutstandingCounter(wiring.Component):
     none: Signal
     one: Signal
 
-    def __init__(self, *, limit: int = 128):
-        if limit < 2 or limit & (limit - 1):
-            raise ValueError(f"Limit must be a power of two, at least 2, not {limit!r}")
+    def __init__(self, *, limit: int):
+        check_outstanding(limit)
         self.limit = limit
         super().__init__(
             {"begins": In(1), "ends": In(1), "room": Out(1), "none": Out(1), "one": Out(1)}

@@ -20,7 +20,11 @@ from amaranth.lib.wiring import In, Out
 from byway.rtl.bus.axi4 import AXI4ReadSignature, Resp
 from byway.rtl.bus.skid_buffer import SkidBuffer
 from byway.rtl.translation.event import Event, EventSignature
-from byway.rtl.translation.outstanding import OutstandingCounter, answer_of_memory
+from byway.rtl.translation.outstanding import (
+    OutstandingCounter,
+    answer_of_memory,
+    check_outstanding,
+)
 from byway.rtl.translation.request import AddressLayout, TranslatedLayout, channel_fields
 from byway.rtl.translation.walker import TableBeatLayout
 
@@ -54,6 +58,8 @@ class ReadPath(wiring.Component):
     ----------
     addr_width, data_width, id_width, user_width : int
         Widths in bits of the master's fields; IDs on the memory bus have one bit more.
+    outstanding : int
+        Transactions that may be under way: a power of two, at least 2. Further ones wait.
 
     Members
     -------
@@ -85,6 +91,7 @@ class ReadPath(wiring.Component):
         data_width: int = 64,
         id_width: int = 6,
         user_width: int = 8,
+        outstanding: int = 128,
     ):
         request = AddressLayout(addr_width=addr_width, id_width=id_width, user_width=user_width)
         table = AddressLayout(addr_width=addr_width, id_width=1, user_width=user_width)
@@ -98,6 +105,8 @@ class ReadPath(wiring.Component):
             id_width=id_width + 1,
             user_width=user_width,
         )
+        check_outstanding(outstanding)
+        self._limit = outstanding
         super().__init__(
             {
                 "translated": In(stream.Signature(TranslatedLayout(request))),
@@ -114,7 +123,7 @@ class ReadPath(wiring.Component):
         m = Module()
         m.submodules.addresses = addresses = SkidBuffer(shape=self._bus_request)
         m.submodules.answers = answers = SkidBuffer(shape=self._beat)
-        m.submodules.outstanding = outstanding = OutstandingCounter()
+        m.submodules.outstanding = outstanding = OutstandingCounter(limit=self._limit)
         axi = self.m_axi
         id_width = len(self.beats.payload.id)
 

@@ -51,6 +51,8 @@ class Translator(wiring.Component):
         Widths in bits of the requests' fields, and of the bus their bursts are for.
     iotlb_sets, iotlb_ways : int
         Geometry of the `IOTLB`.
+    room : int
+        Requests of a kind that may be inside: a power of two. With less than 4, hits leave bubbles.
 
     Members
     -------
@@ -105,6 +107,7 @@ class Translator(wiring.Component):
         user_width: int = 8,
         iotlb_sets: int = 16,
         iotlb_ways: int = 2,
+        room: int = 8,
     ):
         check_requesters(requesters, user_width=user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
@@ -112,6 +115,7 @@ class Translator(wiring.Component):
         self.windows = windows
         self.iotlb_sets = iotlb_sets
         self.iotlb_ways = iotlb_ways
+        self.room = room
         self._request = AddressLayout(
             addr_width=addr_width, id_width=id_width, user_width=user_width
         )
@@ -143,8 +147,8 @@ class Translator(wiring.Component):
         m.submodules.iotlb = iotlb = IOTLB(
             windows=self.windows, sets=self.iotlb_sets, ways=self.iotlb_ways
         )
-        m.submodules.read_lane = reads = Lane(self._request)
-        m.submodules.write_lane = writes = Lane(self._request)
+        m.submodules.read_lane = reads = Lane(self._request, room=self.room)
+        m.submodules.write_lane = writes = Lane(self._request, room=self.room)
         connect(m, flipped(self.reads), reads.requests)
         connect(m, flipped(self.writes), writes.requests)
         connect(m, reads.translated, flipped(self.translated_reads))

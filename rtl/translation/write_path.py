@@ -19,7 +19,11 @@ from amaranth.lib.wiring import In, Out
 
 from byway.rtl.bus.axi4 import AXI4WriteSignature, Resp
 from byway.rtl.bus.skid_buffer import SkidBuffer
-from byway.rtl.translation.outstanding import OutstandingCounter, answer_of_memory
+from byway.rtl.translation.outstanding import (
+    OutstandingCounter,
+    answer_of_memory,
+    check_outstanding,
+)
 from byway.rtl.translation.request import AddressLayout, TranslatedLayout, channel_fields
 
 __all__ = ["WriteAnswerLayout", "WriteBeatLayout", "WritePath"]
@@ -64,6 +68,8 @@ class WritePath(wiring.Component):
     ----------
     addr_width, data_width, id_width, user_width : int
         Widths in bits of the master's fields; IDs on the memory bus have one bit more.
+    outstanding : int
+        Transactions that may be under way: a power of two, at least 2. Further ones wait.
 
     Members
     -------
@@ -92,6 +98,7 @@ class WritePath(wiring.Component):
         data_width: int = 64,
         id_width: int = 6,
         user_width: int = 8,
+        outstanding: int = 128,
     ):
         request = AddressLayout(addr_width=addr_width, id_width=id_width, user_width=user_width)
         self._bus_request = AddressLayout(
@@ -105,6 +112,8 @@ class WritePath(wiring.Component):
             id_width=id_width + 1,
             user_width=user_width,
         )
+        check_outstanding(outstanding)
+        self._limit = outstanding
         super().__init__(
             {
                 "translated": In(stream.Signature(TranslatedLayout(request))),
@@ -121,8 +130,9 @@ class WritePath(wiring.Component):
         m.submodules.addresses = addresses = SkidBuffer(shape=self._bus_request)
         m.submodules.data = beats = SkidBuffer(shape=self._beat)
         m.submodules.answers = answers = SkidBuffer(shape=self._answer)
-        m.submodules.outstanding = outstanding = OutstandingCounter()
-        m.submodules.owed = owed = OutstandingCounter()  # Addresses whose data has not passed.
+        m.submodules.outstanding = outstanding = OutstandingCounter(limit=self._limit)
+        # What is owed is the data of addresses that went to the bus.
+        m.submodules.owed = owed = OutstandingCounter(limit=self._limit)
         axi = self.m_axi
 
         # Addresses: a refused write is taken like any other, but goes nowhere.

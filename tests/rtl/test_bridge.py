@@ -185,6 +185,10 @@ def flattened(component):
         ({"windows": 300}, "Windows must be 1 to 256, not 300"),
         ({"data_width": 32}, "Data width must be at least 64 bits, not 32"),
         ({"iotlb_sets": 3}, "Sets must be a power of two, at least 2, not 3"),
+        (
+            {"outstanding": 3},
+            "Outstanding transactions must be a power of two, at least 2, not 3",
+        ),
         ({"id_width": 0}, "ID width must be a positive integer, not 0"),
     ],
 )
