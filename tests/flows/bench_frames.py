@@ -37,19 +37,26 @@ def _padded(frame: bytes) -> bytes:
     return frame.ljust(_PADDED, b"\0")
 
 
+def _ip_option(rng: random.Random) -> bytes:
+    """4 bytes of options: NOP, router alert, stream identifier [RFC 791, RFC 2113].
+
+    No source route: that would put another destination into the pseudo header than the header's.
+    """
+    return rng.choice((b"\1\1\1\1", b"\x94\4\0\0", b"\x88\4" + rng.randbytes(2)))
+
+
 def _lower_layers(rng: random.Random, ring: int) -> Packet:
     """Ethernet and IPv4, with VLAN tag and options at random; the source address tells the ring."""
     ether = Ether(dst="02:00:00:00:ff:01", src=f"02:00:00:00:00:{ring:02x}")
     if rng.random() < 0.3:
         ether /= Dot1Q(vlan=rng.randrange(1, 4095))
-    options = rng.randbytes(4 * rng.choice((0, 0, 0, 1, 10)))
+    options = b"".join(_ip_option(rng) for _number in range(rng.choice((0, 0, 0, 1, 10))))
     return ether / IP(
         src=f"10.0.{ring}.{rng.randrange(1, 255)}",
         dst=f"10.1.0.{rng.randrange(1, 255)}",
         id=rng.randrange(1 << 16),
         ttl=rng.randrange(1, 256),
         ihl=5 + len(options) // 4,
-        # As bytes, so that no option is taken for one that scapy would rather write otherwise.
         options=Raw(options) if options else [],
     )
 
