@@ -233,7 +233,8 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         suffix = waveform_suffix(options.engine)
         wave = results / f"wave{suffix}" if options.waveform else None
         parameters = BoardParameters(memory_latency=options.memory_latency)
-        engine = open_engine(options.engine, SharedAdapter(), parameters, waveform=wave)
+        with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
+            engine = open_engine(options.engine, SharedAdapter(), parameters, waveform=wave)
         stack.callback(engine.close)
         capture = stack.enter_context(Capture(results / "wire.pcapng"))
         bars = stack.enter_context(_Bars(len(data)))
