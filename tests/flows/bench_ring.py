@@ -165,8 +165,6 @@ class Ring:
         self.size = 1 << size_log2
         self.descriptors = window.take(self.size * TransmitDescriptor.SIZE)
         self.completions = window.take(self.size * Completion.SIZE, write=True)
-        self.done: list[Completion] = []
-        self._waiting: list[tuple[int, int]] = []
         self._borrowed: dict[int, Sequence[tuple[int, int]]] = {}
         self._window = window
         self._bench = bench
@@ -182,9 +180,13 @@ class Ring:
 
     def start(self) -> None:
         """Enable the ring; everything begins anew."""
+        for pieces in self._borrowed.values():
+            for piece in pieces:
+                self._window.give_back(*piece)
+        self._borrowed.clear()
         self.producer = 0
-        self.done = []
-        self._waiting = []
+        self.done: list[Completion] = []
+        self._waiting: list[tuple[int, int]] = []
         self._consumer = 0
         self._window.write(self.completions, bytes(self.size * Completion.SIZE))
         self.registers.control.write(enable=1)
