@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.open_engine import ENGINES
-from byway.sim.report.summary import print_summary
+from byway.sim.report.summary import print_summary, printable
 from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
 from byway.sim.scenarios.send import SendOptions, send
 from byway.sim.scenarios.transfer import HEADER_BYTES, ScenarioError
@@ -110,6 +110,8 @@ def _send(arguments: argparse.Namespace) -> int:
     try:
         result = send(data, options, arguments.out, name=arguments.file.name)
     except OSError as error:
+        if error.strerror is None:
+            raise EngineError(str(error)) from error  # A refused register access.
         where = error.filename or arguments.out
         raise UserError(f"Cannot write to {where}: {error.strerror}") from error
     print_summary(result, arguments.out)
@@ -122,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = _parser().parse_args(arguments)
         return parsed.run(parsed)
     except (UserError, EngineError, ScenarioError) as error:
-        print(f"byway: {error}", file=sys.stderr)
+        print(f"byway: {printable(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("byway: interrupted", file=sys.stderr)

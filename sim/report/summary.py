@@ -8,7 +8,13 @@ from rich.text import Text
 
 from byway.sim.scenarios.send import SendResult
 
-__all__ = ["print_summary"]
+__all__ = ["print_summary", "printable"]
+
+
+def printable(name: object) -> str:
+    """`name`, of a file or given by the user, as text that fits in a line and in UTF-8."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _ratio(value: float | None) -> str:
@@ -20,7 +26,7 @@ def print_summary(result: SendResult, folder: Path) -> None:
     console = Console(highlight=False)
     verdict = Text("equal", "bold green") if result.intact else Text("DIFFERENT", "bold red")
     table = Table(
-        title=f"{result.file}: hosted partition -> shared adapter -> wire",
+        title=Text(f"{printable(result.file)}: hosted partition -> shared adapter -> wire"),
         show_header=False,
         box=None,
         title_justify="left",
@@ -67,4 +73,4 @@ def print_summary(result: SendResult, folder: Path) -> None:
     for name, value in rows:
         table.add_row(name, value)
     console.print(table)
-    console.print(Text(f"Left in {folder}: {', '.join(result.files)}", "dim"))
+    console.print(Text(f"Left in {printable(folder)}: {', '.join(result.files)}", "dim"))

@@ -6,9 +6,10 @@ one, for comparison). What is reported is the first, but for the ratio of the tw
 """
 
 import contextlib
+import errno
 import hashlib
 import json
-import shutil
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -33,6 +34,8 @@ __all__ = ["SendOptions", "SendResult", "send"]
 _HOSTED_ADDRESS = "10.0.0.1"
 _OWNER_ADDRESS = "10.0.0.3"
 _SUPER_FRAME = 64 << 10
+#: All that a run may leave.
+_FILES = ("wire.pcapng", "result.json", "wave.vcd", "wave.fst")
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,23 @@ class SendResult:
 @contextlib.contextmanager
 def _results_folder(folder: Path) -> Iterator[Path]:
     """A folder to write to, whose files reach `folder` together at the end, or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
-        yield Path(unfinished)
-        for path in sorted(Path(unfinished).iterdir()):
-            shutil.move(path, folder / path.name)
+    with contextlib.ExitStack() as undo:
+        for made in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            made.mkdir()
+            undo.callback(_remove_if_empty, made)
+        for name in _FILES:
+            if (folder / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
+            yield Path(unfinished)
+            for path in sorted(Path(unfinished).iterdir()):
+                path.replace(folder / path.name)
+        undo.pop_all()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 class _Bars:

@@ -14,6 +14,7 @@ class Capture:
 
     def __init__(self, path: Path):
         self._writer = PcapNgWriter(str(path))
+        self._writer.write_header(Ether())  # Tells the kind of link even if no frame follows.
 
     def write(self, frame: bytes, time_ns: int) -> None:
         """Append `frame`, whose first bit was on the wire at `time_ns` after reset."""

@@ -204,12 +204,12 @@ class LinkPartner:
         in_order = segment.seq == stream.receive_next and not stream.later
         stream.later[segment.seq] = (payload, bool(segment.flags.F))
         self._deliver(stream)
-        if not in_order:
-            self.counts.out_of_order += 1
-            return [self._reply(stream, "A")]
-        stream.unacknowledged += 1
+        self.counts.out_of_order += not in_order
         if stream.finished:
             return [self._reply(stream, "FA")]
+        if not in_order:
+            return [self._reply(stream, "A")]
+        stream.unacknowledged += 1
         if stream.unacknowledged >= 2 or segment.flags.P:
             return [self._reply(stream, "A")]
         self._deadline = time_ns + self._delay
