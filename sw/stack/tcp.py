@@ -4,10 +4,10 @@ The application's bytes stay where they are: a connection holds references to th
 buffers until the partner has acknowledged them, and hands the references down. Where the device
 segments, the mechanism builds super-frames as long as the window and the IP packet allow.
 
-Sources: RFC 9293 (states, segments, closing), RFC 7323 (window scale, timestamps), RFC 5681 and
-RFC 6928 (slow start from ten segments, congestion avoidance, fast retransmit), RFC 6582 (NewReno),
-RFC 6298 (retransmission timer, with a lower bound as in a data centre). It opens actively, and
-receives only as much as a sender needs: data that arrives is acknowledged and handed up in order.
+Sources: RFC 9293 (states, segments, closing), RFC 7323 (window scale, timestamps); what governs the
+pace stands in `byway.sw.stack.congestion` and `byway.sw.stack.retransmission`. It opens actively,
+and receives only as much as a sender needs: data that arrives is acknowledged and handed up in
+order.
 """
 
 import enum
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from scapy.layers.inet import TCP
 from scapy.packet import Packet, Raw
 
+from byway.sw.stack.congestion import CongestionControl
 from byway.sw.stack.ip import IpMechanism
 from byway.sw.stack.network_device import FrameOutcome
 from byway.sw.stack.retransmission import RetransmissionTimer
@@ -30,8 +31,6 @@ MAXIMUM_MSS = 9000
 _HEADER_LENGTH = 20
 _TIMESTAMPS_LENGTH = 12
 _IP_LENGTH = 20
-_INITIAL_WINDOW_SEGMENTS = 10
-_DUPLICATE_ACKS = 3
 _MAXIMUM_RETRIES = 8
 _RECEIVE_WINDOW = 0xFFFF
 _MODULUS = 1 << 32
@@ -109,10 +108,7 @@ class TcpConnection:
         self._timestamps = True
         self._recent_timestamp = 0
         self._mss = MINIMUM_MSS
-        self._congestion_window = 0
-        self._slow_start_threshold = 1 << 62
-        self._duplicates = 0
-        self._recovery_end: int | None = None
+        self._congestion = CongestionControl(MINIMUM_MSS)
         self._closing = False
         self._acknowledge_now = False
         self._on_receive: Callable[[bytes], None] | None = None
@@ -217,7 +213,7 @@ class TcpConnection:
     def _next_length(self) -> int:
         """Bytes to send now, 0 to wait for the window to open further."""
         left = self.buffer.end - self._next
-        window = min(self._congestion_window, self._window)
+        window = min(self._congestion.window, self._window)
         usable = window - self._in_flight
         length = min(left, usable, self._maximum_payload())
         length = self.buffer.reach(self._next, length, self._mechanism.ip.maximum_payload_fragments)
@@ -274,10 +270,7 @@ class TcpConnection:
             self._send("A", self._next, 1)  # Probe of a closed window [RFC 9293, 3.8.6.1].
             self._highest = max(self._highest, self._next + 1)
             return
-        self._slow_start_threshold = max(self._in_flight // 2, 2 * self._mss)
-        self._congestion_window = self._mss
-        self._recovery_end = None
-        self._duplicates = 0
+        self._congestion.timed_out(self._in_flight)
         self._next = self._acknowledged
 
     # -- receiving
@@ -315,7 +308,7 @@ class TcpConnection:
         overhead = _TIMESTAMPS_LENGTH * self._timestamps
         largest = min(options.get("MSS", 536), self._mechanism.ip.mtu - _IP_LENGTH - _HEADER_LENGTH)
         self._mss = min(largest - overhead, self._mechanism.mss_limit)
-        self._congestion_window = _INITIAL_WINDOW_SEGMENTS * self._mss
+        self._congestion = CongestionControl(self._mss)
         self._acknowledged = 0
         self.timer.sample_ends(0, self._mechanism.now())
         self.timer.stop()
@@ -329,8 +322,13 @@ class TcpConnection:
         self._window = window
         if offset > self._acknowledged:
             self._advance_acknowledged(offset)
-        elif bare and not opened and self._in_flight:
-            self._duplicate()
+        elif (
+            bare
+            and not opened
+            and self._in_flight
+            and self._congestion.duplicate(self._in_flight, self._next)
+        ):
+            self._resend_first()
         if self._window == 0 and self._next < self.buffer.end and not self.timer.running:
             self.timer.start(self._mechanism.now())
 
@@ -339,19 +337,10 @@ class TcpConnection:
         advanced = offset - self._acknowledged
         self._acknowledged = offset
         self._next = max(self._next, offset)
-        self._duplicates = 0
         self.timer.sample_ends(offset, now)
         self.buffer.release(min(offset, self.buffer.end))
-        if self._recovery_end is not None:
-            if offset < self._recovery_end:
-                self._resend_first()  # A partial acknowledgement: the next hole [RFC 6582].
-            else:
-                self._recovery_end = None
-                self._congestion_window = self._slow_start_threshold
-        elif self._congestion_window < self._slow_start_threshold:
-            self._congestion_window += min(advanced, 2 * self._mss)
-        else:
-            self._congestion_window += max(1, self._mss * advanced // self._congestion_window)
+        if self._congestion.acknowledged(offset, advanced):
+            self._resend_first()
         if self._in_flight:
             self.timer.restart(now)
         else:
@@ -361,14 +350,6 @@ class TcpConnection:
                 self.state = TcpState.FIN_WAIT_2
             elif self.state in (TcpState.CLOSING, TcpState.LAST_ACK):
                 self._end()
-
-    def _duplicate(self) -> None:
-        self._duplicates += 1
-        if self._duplicates == _DUPLICATE_ACKS and self._recovery_end is None:
-            self._slow_start_threshold = max(self._in_flight // 2, 2 * self._mss)
-            self._congestion_window = self._slow_start_threshold
-            self._recovery_end = self._next
-            self._resend_first()
 
     def _resend_first(self) -> None:
         length = min(self._mss, self.buffer.end - self._acknowledged)
