@@ -248,6 +248,7 @@ class DmaReader(wiring.Component):
         # Slots are given to bursts, and given back, in order.
         newest = Signal(range(self.slots))
         oldest = Signal(range(self.slots))
+        following = Signal(range(self.slots), init=1)
         in_use = Signal(range(self.slots + 1))
         issued = Signal()
         freed = Signal()
@@ -287,20 +288,22 @@ class DmaReader(wiring.Component):
         ]
 
         # Count the beats that have come for each slot. A slot that is not `begun` has none,
-        # whatever its counter holds: so slots are cleared by one bit, and by reset.
+        # whatever its counter holds: so slots are cleared by one bit, and by reset. The oldest
+        # slot's count stands in a register, since every cycle looks at it.
         m.submodules.counts = counts = Memory(shape=range(beats + 1), depth=self.slots, init=[])
         count_write = counts.write_port()
         coming_read = counts.read_port(domain="comb")
-        oldest_read = counts.read_port(domain="comb")
+        following_read = counts.read_port(domain="comb")
         begun = Signal(self.slots)
         coming = axi.rid[: len(oldest)]
         come_before = Signal(range(beats + 1))
         come_oldest = Signal(range(beats + 1))
+        come_following = Signal(range(beats + 1))
         m.d.comb += [
             coming_read.addr.eq(coming),
-            oldest_read.addr.eq(oldest),
+            following_read.addr.eq(following),
             come_before.eq(Mux(begun.bit_select(coming, 1), coming_read.data, 0)),
-            come_oldest.eq(Mux(begun.bit_select(oldest, 1), oldest_read.data, 0)),
+            come_following.eq(Mux(begun.bit_select(following, 1), following_read.data, 0)),
             count_write.en.eq(axi.rvalid),
             count_write.addr.eq(coming),
             count_write.data.eq(come_before + 1),
@@ -308,7 +311,12 @@ class DmaReader(wiring.Component):
         with m.If(axi.rvalid):
             m.d.sync += begun.bit_select(coming, 1).eq(1)
         with m.If(freed):
-            m.d.sync += begun.bit_select(oldest, 1).eq(0)
+            m.d.sync += [
+                begun.bit_select(oldest, 1).eq(0),
+                come_oldest.eq(come_following + (axi.rvalid & (coming == following))),
+            ]
+        with m.Else():
+            m.d.sync += come_oldest.eq(come_oldest + (axi.rvalid & (coming == oldest)))
 
         # Put a beat into the reorder buffer, behind those that its slot has.
         word_layout = data.StructLayout({"data": unsigned(self.data_width), "error": unsigned(2)})
@@ -346,6 +354,7 @@ class DmaReader(wiring.Component):
             m.d.sync += [
                 beat.eq(Mux(at_last, 0, beat + 1)),
                 oldest.eq(oldest + at_last),
+                following.eq(following + at_last),
                 first_lane.eq(Mux(beat == 0, wanted_read.data.first_lane, 0)),
                 last_lane.eq(Mux(at_last, wanted_read.data.last_lane, ~0)),
                 last.eq(at_last & wanted_read.data.last),

@@ -371,15 +371,18 @@ class TransmitRing(wiring.Component):
         frames = Signal(range(PREFETCH_ENTRIES + 1))
         in_flight = Signal(range(2 * PREFETCH_ENTRIES))
         retired = Signal()
-        m.d.comb += [
-            self.ready.eq(frames.any() & ~self.mute),
-            retired.eq(self.completed | self.refused | self.discarded),
-        ]
+        m.d.comb += retired.eq(self.completed | self.refused | self.discarded)
         m.d.sync += [
             frames.eq(frames + closed - self.taken),
             in_flight.eq(in_flight + self.taken - retired),
             status.completion.eq(self.completed),
         ]
+        with m.If(self.refused):
+            m.d.sync += self.ready.eq(0)
+        with m.Elif(closed):
+            m.d.sync += self.ready.eq(~self.mute)
+        with m.Elif(self.taken):
+            m.d.sync += self.ready.eq((frames != 1) & ~self.mute)
         with m.If(self.taken):
             m.d.sync += status.consumer.eq(status.consumer + self.taken_entries)
 
@@ -413,7 +416,7 @@ class TransmitRing(wiring.Component):
         with m.If(draining & is_idle):
             m.d.sync += [status.active.eq(0), draining.eq(0)]
         with m.If(self.starts):
-            state = (producer, fetched, received, further, failed, frames, self.mute)
+            state = (producer, fetched, received, further, failed, frames, self.ready, self.mute)
             m.d.sync += [
                 status.active.eq(1),
                 Cat(status.stopped, status.reason, status.consumer).eq(0),

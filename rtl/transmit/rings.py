@@ -15,7 +15,7 @@ and writes a completion for each over one AXI4 write port. It guarantees:
                                         ^- ends
 
 Clock domain: sync. Latency with a data width of 64, all else idle: 2 cycles from the doorbell to
-ARVALID; 3 cycles from the last beat of a frame's entries on R to its first fragment.
+ARVALID; 4 cycles from the last beat of a frame's entries on R to its first fragment.
 Throughput: a frame of one entry every 6 cycles; a burst of entries each cycle, for each ring every
 second cycle.
 
@@ -217,20 +217,28 @@ class TransmitRings(wiring.Component):
         """R: into the store, to the books of the ring, and past the scheduler."""
         axi = self.m_axi_read
         beat = scheduler.beat
-        m.d.comb += [
-            axi.rready.eq(1),
+
+        # A beat is registered as it comes, so that what the memory side decides late and what the
+        # rings make of it are in two cycles.
+        arrives_at = Signal(self.rings)
+        m.d.comb += axi.rready.eq(1)
+        m.d.sync += [
             beat.valid.eq(axi.rvalid),
             beat.ring.eq(axi.rid - self.first_read_id),
-            beat.row.eq(Array(ring.row for ring in rings)[beat.ring]),
             beat.data.eq(axi.rdata),
             beat.error.eq(axi.rresp[1]),
+        ]
+        m.d.comb += [
+            beat.row.eq(Array(ring.row for ring in rings)[beat.ring]),
             beat.opens.eq(Array(ring.opens for ring in rings)[beat.ring]),
             beat.closes.eq(Array(ring.closes for ring in rings)[beat.ring]),
         ]
         for number, ring in enumerate(rings):
+            is_own = axi.rvalid & (axi.rid == self.first_read_id + number)
+            m.d.sync += arrives_at[number].eq(is_own)
             m.d.comb += [
-                ring.beat_valid.eq(axi.rvalid & (axi.rid == self.first_read_id + number)),
-                ring.beat_data.eq(axi.rdata),
+                ring.beat_valid.eq(arrives_at[number]),
+                ring.beat_data.eq(beat.data),
                 ring.beat_error.eq(beat.error),
             ]
 
@@ -242,9 +250,9 @@ class TransmitRings(wiring.Component):
         write = store.write_port()
         read = store.read_port()
         m.d.comb += [
-            write.en.eq(axi.rvalid),
+            write.en.eq(beat.valid),
             write.addr.eq(Cat(beat.row, Array(ring.slot for ring in rings)[beat.ring], beat.ring)),
-            write.data.eq(axi.rdata),
+            write.data.eq(beat.data),
             read.addr.eq(scheduler.store_address),
             scheduler.store_data.eq(read.data),
         ]

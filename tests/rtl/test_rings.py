@@ -57,7 +57,7 @@ def test_a_ring_may_be_longer_than_a_page():
     assert len({burst.address // PAGE_BYTES for burst in bench.reads.read_bursts}) == 2
 
 
-def test_first_fragment_leaves_three_cycles_after_the_last_beat():
+def test_first_fragment_leaves_four_cycles_after_the_last_beat():
     bench = RingsBench(
         [RingBench(0, [plain_request()], starts_at=20), RingBench(1, [])], seed="latency"
     )
@@ -65,7 +65,7 @@ def test_first_fragment_leaves_three_cycles_after_the_last_beat():
     events = bench.events
     # The doorbell is noted in the cycle before the one that it takes, as all else is afterwards.
     assert events["ar"][0] - events["doorbell"][0] == 3
-    assert events["fragment"][0] - events["r"][-1] == 3
+    assert events["fragment"][0] - events["r"][-1] == 4
 
 
 def test_one_ring_alone_starts_a_frame_every_six_cycles():
