@@ -1,6 +1,6 @@
 """Timing of every component alone: synthesis, place and route for ECP5, out of context.
 
-``python -m byway.rtl.timing`` measures every component of `COMPONENTS`, or those named, and keeps
+``python -m byway.rtl.timing`` measures every component of `byway.rtl`, or those named, and keeps
 the figures in ``rtl/timing.json``. Each component stands between flip-flops, so that paths from its
 inputs and to its outputs count as in a system; those flip-flops are not in the figures.
 The device is the LFE5U-85F at speed grade 8, that of the reference board. A component must reach
@@ -9,53 +9,61 @@ The device is the LFE5U-85F at speed grade 8, that of the reference board. A com
 
 import argparse
 import importlib
+import inspect
 import json
 import pathlib
+import pkgutil
+import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
 from typing import Any
 
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib import wiring
 
+import byway.rtl
+from byway.rtl.contract.model import constant
 from byway.rtl.export import ports
+from byway.rtl.translation.request import AddressLayout
+from byway.rtl.transmit.frame import Fragment
 
-__all__ = ["COMPONENTS", "GOAL_MHZ", "measure"]
+__all__ = ["GOAL_MHZ", "PARAMETERS", "components", "measure"]
 
 GOAL_MHZ = 125
 
-#: Component name -> function that makes it with its default parameters, as "module:attribute".
-COMPONENTS: dict[str, str] = {
-    "register_bank": "byway.rtl.contract.register_bank:RegisterBank",
-    "packer": "byway.rtl.bus.packer:Packer",
-    "read_arbiter": "byway.rtl.bus.read_arbiter:timing_sample",
-    "segmenter": "byway.rtl.transmit.segmenter:Segmenter",
-    "dma_reader": "byway.rtl.transmit.reader:DmaReader",
-    "checksummer": "byway.rtl.transmit.checksum:Checksummer",
-    "frame_buffer": "byway.rtl.transmit.frame_buffer:FrameBuffer",
-    "transmit_ring": "byway.rtl.transmit.ring:TransmitRing",
-    "frame_parser": "byway.rtl.transmit.parser:FrameParser",
-    "completion_writer": "byway.rtl.transmit.completion:CompletionWriter",
-    "transmit_rings": "byway.rtl.transmit.rings:TransmitRings",
-    "gmii_transmitter": "byway.rtl.mac.gmii:GmiiTransmitter",
-    "iotlb": "byway.rtl.translation.iotlb:IOTLB",
-    "translator": "byway.rtl.translation.translator:Translator",
-    "translation_bridge": "byway.rtl.translation.bridge:TranslationBridge",
-    "counter": "byway.rtl.counter:Counter",
-    "adapter": "byway.rtl.adapter:Adapter",
-    "shared_adapter": "byway.rtl.shared_adapter:SharedAdapter",
+_REQUEST = AddressLayout(addr_width=64, id_width=6, user_width=8)
+
+#: Parameters of the components that have no defaults, as the adapter uses them.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "address_decoder": {"addresses": list(range(0, 1024, 8)), "width": 14},
+    "burst_splitter": {"addr_width": 64, "data_width": 64, "burst_bytes": 256},
+    "bypass_buffer": {"shape": _REQUEST},
+    "bypass_queue": {"shape": _REQUEST, "depth": 8},
+    "commit_queue": {"shape": Fragment(), "depth": 32},
+    "header_copier": {"data_width": 64, "maximum_header": constant("frame_limits.maximum_header")},
+    "lane": {"request": _REQUEST},
+    "outstanding_counter": {"limit": 128},
+    "read_arbiter": {"id_ranges": [(0, 16), (16, 2)], "id_width": 5},
+    "round_robin": {"count": 4},
+    "segment_planner": {"lanes": 8},
+    "select_tree": {"count": 64, "width": 33},
+    "skid_buffer": {"shape": _REQUEST},
 }
 
 TABLE = pathlib.Path(__file__).with_name("timing.json")
 
 
-def _make(reference: str) -> wiring.Component:
-    module, attribute = reference.split(":")
-    maker: Callable[[], wiring.Component] = getattr(importlib.import_module(module), attribute)
-    return maker()
+def components() -> dict[str, type[wiring.Component]]:
+    """Every component of `byway.rtl`, by its name in lower case."""
+    found = {}
+    for module in pkgutil.walk_packages(byway.rtl.__path__, "byway.rtl."):
+        for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            is_component = issubclass(one, wiring.Component) and one.__module__ == module.name
+            if is_component and not name.startswith("_"):
+                found[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()] = one
+    return dict(sorted(found.items()))
 
 
 def _tool(name: str) -> str:
@@ -159,19 +167,20 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="COMPONENT", help="default: every one")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("build/timing"))
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.names) - set(COMPONENTS))
+    known = components()
+    unknown = sorted(set(arguments.names) - set(known))
     if unknown:
         print(
-            f"No component is called {', '.join(unknown)}; there are {', '.join(COMPONENTS)}",
+            f"No component is called {', '.join(unknown)}; there are {', '.join(known)}",
             file=sys.stderr,
         )
         return 2
     table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
-    table = {name: figures for name, figures in table.items() if name in COMPONENTS}
+    table = {name: figures for name, figures in table.items() if name in known}
     slow = []
     print(f"{'component':<24}{'Fmax MHz':>10}{'LUT4':>8}{'FF':>8}{'block RAM':>11}")
-    for name in arguments.names or COMPONENTS:
-        figures = measure(_make(COMPONENTS[name]), name, arguments.folder)
+    for name in arguments.names or known:
+        figures = measure(known[name](**PARAMETERS.get(name, {})), name, arguments.folder)
         table[name] = figures
         TABLE.write_text(json.dumps(dict(sorted(table.items())), indent=2) + "\n")
         print(

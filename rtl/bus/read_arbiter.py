@@ -20,7 +20,7 @@ from amaranth.lib.wiring import In, Out
 from byway.rtl.bus.axi4 import AXI4ReadSignature
 from byway.rtl.bus.skid_buffer import SkidBuffer
 
-__all__ = ["ReadArbiter", "timing_sample"]
+__all__ = ["ReadArbiter"]
 
 
 def _channel(bus, *names: str) -> data.StructLayout:
@@ -143,8 +143,3 @@ class ReadArbiter(wiring.Component):
                 m.d.comb += getattr(master, name).eq(beats.o.payload.beat[name])
         busy = beats.o.payload.to & ~Cat(master.rready for master in masters)
         m.d.comb += beats.o.ready.eq(~busy.any())
-
-
-def timing_sample() -> ReadArbiter:
-    """The arbiter that `byway.rtl.timing` measures: a data reader and two rings."""
-    return ReadArbiter(id_ranges=[(0, 16), (16, 1), (17, 1)], id_width=5)

