@@ -1,6 +1,7 @@
 """The ``byway`` command. Wrong input gets one clear line and exit code 2, never a traceback."""
 
 import argparse
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +98,8 @@ def _send(arguments: argparse.Namespace) -> int:
             f"{arguments.mtu - HEADER_BYTES} bytes remain beside the headers"
         )
     try:
+        if stat.S_ISCHR(arguments.file.stat().st_mode):
+            raise UserError(f"Cannot send {arguments.file}: a device has no end")
         data = arguments.file.read_bytes()
     except OSError as error:
         raise UserError(f"Cannot read {arguments.file}: {error.strerror}") from error

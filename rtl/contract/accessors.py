@@ -13,6 +13,7 @@ from byway.rtl.contract.model import (
     MAXIMUM_WINDOWS,
     WORD_BITS,
     Field,
+    FieldKind,
     Group,
     Register,
     enumerations,
@@ -163,7 +164,8 @@ def _enumeration(name: str) -> Iterator[str]:
 def _field(field: Field, base: int, *, reset: bool) -> list[str]:
     kind = "int" if field.code is None else _title(field.code)
     arguments = [str(base + field.low), str(field.width)]
-    if reset and field.writable and not field.write_one_clears and field.reset:
+    is_set = field.kind is FieldKind.CONSTANT or (field.writable and not field.write_one_clears)
+    if reset and is_set and field.reset:
         arguments.append(f"reset={field.reset}")
     if field.code is not None:
         arguments.append(f"code={kind}")

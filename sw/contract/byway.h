@@ -47,7 +47,7 @@ enum ring_stop_reason {
 };
 
 enum transmit_status {
-    /* The frame, or every segment of it, was handed to the MAC. */
+    /* The frame, or every segment of it, waits for the MAC in the frame buffer or has left. */
     TRANSMIT_STATUS__SUCCESS = 0,
     /* A fragment of length 0, or a frame shorter than an Ethernet header (14 bytes). */
     TRANSMIT_STATUS__LENGTH_SHORT = 1,

@@ -19,7 +19,7 @@ __all__ = [
 class TransmitStatus(enum.IntEnum):
     """Codes of transmit status."""
 
-    #: The frame, or every segment of it, was handed to the MAC.
+    #: The frame, or every segment of it, waits for the MAC in the frame buffer or has left.
     SUCCESS = 0
     #: A fragment of length 0, or a frame shorter than an Ethernet header (14 bytes).
     LENGTH_SHORT = 1
@@ -117,7 +117,7 @@ class Completion(Record):
     correlator: int = bits(0, 32)
     #: Outcome.
     status: TransmitStatus = bits(32, 8, code=TransmitStatus)
-    #: Frames handed to the MAC: 1, or the segments of a super-frame.
+    #: Frames that wait for the MAC or have left: 1, or the segments of a super-frame.
     segments: int = bits(48, 16)
     #: Descriptors consumed up to and including this frame, modulo 2^16.
     consumer: int = bits(64, 16)

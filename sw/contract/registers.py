@@ -95,7 +95,7 @@ class IdentityIdentifier(Fields):
     """Identifies the register space."""
 
     #: ASCII BYWA.
-    code: int = bits(0, 32)
+    code: int = bits(0, 32, reset=1113151297)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class IdentityVersion(Fields):
     #: Patch.
     patch: int = bits(0, 8)
     #: Minor.
-    minor: int = bits(8, 8)
+    minor: int = bits(8, 8, reset=1)
     #: Major.
     major: int = bits(16, 8)
 
@@ -115,15 +115,15 @@ class IdentityCapabilities(Fields):
     """Advanced functions of the adapter, a bit each (patent, step 630)."""
 
     #: Inserts the IPv4 header checksum.
-    checksum_ipv4: int = bits(0, 1)
+    checksum_ipv4: int = bits(0, 1, reset=1)
     #: Inserts the TCP checksum over IPv4.
-    checksum_tcp: int = bits(1, 1)
+    checksum_tcp: int = bits(1, 1, reset=1)
     #: Inserts the UDP checksum over IPv4.
-    checksum_udp: int = bits(2, 1)
+    checksum_udp: int = bits(2, 1, reset=1)
     #: Large send: segments TCP over IPv4.
-    large_send_v4: int = bits(3, 1)
+    large_send_v4: int = bits(3, 1, reset=1)
     #: Scatter/gather: a frame in several fragments.
-    scatter_gather: int = bits(4, 1)
+    scatter_gather: int = bits(4, 1, reset=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +131,9 @@ class IdentityGeometry(Fields):
     """How many of each there are."""
 
     #: Transmit rings; each is a requester of the translation bridge.
-    rings: int = bits(0, 9)
+    rings: int = bits(0, 9, reset=32)
     #: Translation windows.
-    windows: int = bits(16, 9)
+    windows: int = bits(16, 9, reset=128)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +141,11 @@ class IdentityFrameLimits(Fields):
     """Limits on frames."""
 
     #: Longest single frame in bytes, without FCS.
-    maximum_frame: int = bits(0, 16)
+    maximum_frame: int = bits(0, 16, reset=9216)
     #: Longest header of a super-frame in bytes, Ethernet header included.
-    maximum_header: int = bits(16, 8)
+    maximum_header: int = bits(16, 8, reset=192)
     #: Most fragments of one frame.
-    maximum_fragments: int = bits(24, 8)
+    maximum_fragments: int = bits(24, 8, reset=31)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +153,9 @@ class IdentityMssLimits(Fields):
     """Range of the maximum segment size in bytes."""
 
     #: Least MSS.
-    minimum_mss: int = bits(0, 16)
+    minimum_mss: int = bits(0, 16, reset=64)
     #: Greatest MSS.
-    maximum_mss: int = bits(16, 16)
+    maximum_mss: int = bits(16, 16, reset=9000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +163,9 @@ class IdentityRingLimits(Fields):
     """Limits on rings."""
 
     #: Least number of entries, as a power of two.
-    minimum_size_log2: int = bits(0, 8)
+    minimum_size_log2: int = bits(0, 8, reset=4)
     #: Greatest number of entries, as a power of two.
-    maximum_size_log2: int = bits(8, 8)
+    maximum_size_log2: int = bits(8, 8, reset=12)
 
 
 class IdentityPage:

@@ -12,7 +12,9 @@ from byway.sw.contract.records import Completion, TransmitDescriptor
 from byway.sw.contract.registers import (
     AdapterPage,
     DoorbellPage,
+    IdentityIdentifier,
     IdentityPage,
+    IdentityVersion,
     RingStopReason,
 )
 from byway.sw.hosting.transmit_request import RingOffloads
@@ -22,8 +24,6 @@ from byway.sw.vnic.window import DmaWindow
 
 __all__ = ["AdapterCapabilities", "HardwareInterface", "HardwareRing", "InterruptCauses"]
 
-_IDENTIFIER = int.from_bytes(b"BYWA", "big")
-_MAJOR_VERSION = 0
 _INDEX_MASK = 0xFFFF
 _STOP_POLLS = 100_000
 _LONGEST_IP_PACKET = 65535
@@ -115,10 +115,10 @@ class HardwareInterface:
 def _query(identity: IdentityPage) -> AdapterCapabilities:
     """Query the adapter for what it can do (step 630)."""
     identifier = identity.identifier.read()
-    if identifier.code != _IDENTIFIER:
+    if identifier != IdentityIdentifier():
         raise HardwareError(f"the adapter identifies itself as {identifier.code:#010x}")
     version = identity.version.read()
-    if version.major != _MAJOR_VERSION:
+    if version.major != IdentityVersion().major:
         raise HardwareError(f"the adapter keeps version {version.major} of the contract")
     functions = identity.capabilities.read()
     frames = identity.frame_limits.read()

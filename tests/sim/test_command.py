@@ -79,6 +79,12 @@ def test_folder_as_file_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("no_run")
+def test_device_as_file_is_refused(tmp_path, capsys):
+    line = refused(["send", "/dev/zero", "--out", tmp_path / "out"], tmp_path, capsys)
+    assert line == "Cannot send /dev/zero: a device has no end"
+
+
+@pytest.mark.usefixtures("no_run")
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_file_is_refused(file, tmp_path, capsys):
     file.chmod(0)
