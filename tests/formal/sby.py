@@ -23,20 +23,29 @@ _TOOLS = {
 
 
 def run_sby(
-    folder: pathlib.Path, design: Elaboratable, mode: str, engine: str, *, depth: int = 1
+    folder: pathlib.Path,
+    design: Elaboratable,
+    mode: str,
+    engine: str,
+    *,
+    depth: int = 1,
+    flatten: bool = False,
 ) -> None:
     """Run SymbiYosys on `design`; fails the test, with the end of its log, unless it passes.
 
     Files are written to `folder`. `mode` is "prove", "cover" or "bmc"; `depth` is in cycles, and
-    means nothing to ``abc pdr``.
+    means nothing to ``abc pdr``. With `flatten`, what ``abc pdr`` refutes is traced to an assertion
+    and drawn as waves, but a proof of many steps takes several times as long.
     """
     missing = [tool for tool in _TOOLS.values() if not shutil.which(tool)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
+    flat = "-flatten " if flatten else ""
+    waves = "off" if mode == "cover" else "on"
     (folder / "top.il").write_text(rtlil.convert(design, name="top", ports=[]))
     (folder / "top.sby").write_text(
-        f"[options]\nmode {mode}\ndepth {depth}\n[engines]\n{engine}\n"
-        "[script]\nread_rtlil top.il\nprep -top top\n[files]\ntop.il\n"
+        f"[options]\nmode {mode}\ndepth {depth}\nvcd {waves}\n[engines]\n{engine}\n"
+        f"[script]\nread_rtlil top.il\nprep {flat}-top top\n[files]\ntop.il\n"
     )
     done = subprocess.run(
         [str(_SCRIPTS / "yowasp-sby"), "-f", "top.sby"],
