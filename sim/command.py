@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("file", type=Path, metavar="FILE", help="what to send")
     command.add_argument(
-        "--engine", choices=ENGINES, default="verilator", help="what runs the RTL (%(default)s)"
+        "--engine", choices=ENGINES, default=ENGINES[0], help="what runs the RTL (%(default)s)"
     )
     command.add_argument(
         "--mss",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from byway.sim.board.pins import Pins
 
-__all__ = ["GmiiSink", "WireFrame"]
+__all__ = ["GmiiSink", "WireFrame", "judge"]
 
 PREAMBLE = bytes([0x55] * 7 + [0xD5])
 MINIMUM_BYTES = 60
@@ -31,6 +31,18 @@ class WireFrame:
     first_cycle: int
     last_cycle: int
     good: bool
+
+
+def judge(whole: bytes, first_cycle: int, last_cycle: int, *, error: bool) -> WireFrame:
+    """The frame of which `whole` came, from the first preamble byte to the last of the FCS."""
+    preamble, data, fcs = whole[:8], whole[8:-4], whole[-4:]
+    good = (
+        not error
+        and preamble == PREAMBLE
+        and len(data) >= MINIMUM_BYTES
+        and zlib.crc32(data) == int.from_bytes(fcs, "little")
+    )
+    return WireFrame(data, first_cycle, last_cycle, good)
 
 
 class GmiiSink:
@@ -63,17 +75,7 @@ class GmiiSink:
             if outputs & self._tx_er:
                 self._error = True
         elif self._received:
-            self._finish(cycle - 1)
-
-    def _finish(self, last_cycle: int) -> None:
-        whole = bytes(self._received)
-        preamble, data, fcs = whole[:8], whole[8:-4], whole[-4:]
-        good = (
-            not self._error
-            and preamble == PREAMBLE
-            and len(data) >= MINIMUM_BYTES
-            and zlib.crc32(data) == int.from_bytes(fcs, "little")
-        )
-        self._frames.append(WireFrame(data, self._first_cycle, last_cycle, good))
-        self._received.clear()
-        self._error = False
+            whole = bytes(self._received)
+            self._frames.append(judge(whole, self._first_cycle, cycle - 1, error=self._error))
+            self._received.clear()
+            self._error = False

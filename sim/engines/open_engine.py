@@ -1,5 +1,6 @@
 """The engines by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -8,11 +9,12 @@ from byway.sim.board.board import BoardParameters
 from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
 from byway.sim.engines.engine import Engine, EngineError
+from byway.sim.engines.native import NativeEngine
 
 __all__ = ["ENGINES", "open_engine", "waveform_suffix"]
 
 #: Names that `open_engine` takes.
-ENGINES = ("amaranth", *SIMULATORS)
+ENGINES = ("native", "amaranth", *SIMULATORS)
 
 
 def waveform_suffix(name: str) -> str:
@@ -22,14 +24,19 @@ def waveform_suffix(name: str) -> str:
 
 def open_engine(
     name: str,
-    adapter: wiring.Component,
+    make: Callable[[], wiring.Component],
     parameters: BoardParameters,
     *,
     waveform: Path | None = None,
 ) -> Engine:
-    """Start the engine `name` with `adapter`; raises `EngineError` if it cannot be had."""
+    """Start the engine `name` with the adapter that `make` makes.
+
+    Raises `EngineError` if it cannot be had.
+    """
+    if name == "native":
+        return NativeEngine(make, parameters, waveform=waveform)
     if name == "amaranth":
-        return AmaranthEngine(adapter, parameters, waveform=waveform)
+        return AmaranthEngine(make(), parameters, waveform=waveform)
     if name in SIMULATORS:
-        return CocotbEngine(adapter, parameters, simulator=name, waveform=waveform)
+        return CocotbEngine(make(), parameters, simulator=name, waveform=waveform)
     raise EngineError(f"No engine is called {name}; there are {', '.join(ENGINES)}")

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import Engine
-from byway.sim.engines.open_engine import open_engine, waveform_suffix
+from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
 from byway.sim.scenarios.machine import Host, Machine
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
 from byway.sim.wire.capture import Capture
@@ -56,7 +56,7 @@ class SendOptions:
         Leave a waveform of the whole run.
     """
 
-    engine: str = "verilator"
+    engine: str = ENGINES[0]
     mtu: int = 1500
     mss: int | None = None
     memory_latency: int = 0
@@ -249,7 +249,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         wave = results / f"wave{suffix}" if options.waveform else None
         parameters = BoardParameters(memory_latency=options.memory_latency)
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
-            engine = open_engine(options.engine, SharedAdapter(), parameters, waveform=wave)
+            engine = open_engine(options.engine, SharedAdapter, parameters, waveform=wave)
         stack.callback(engine.close)
         capture = stack.enter_context(Capture(results / "wire.pcapng"))
         bars = stack.enter_context(_Bars(len(data)))

@@ -54,7 +54,7 @@ def needs(simulator: str, program: str):
     )
 
 
-COMPILED = ["verilator", needs("icarus", "iverilog")]
+COMPILED = ["native", "verilator", needs("icarus", "iverilog")]
 
 
 @dataclass
@@ -218,7 +218,7 @@ class Scenario:
 
 
 def run_scenario(name: str) -> Scenario:
-    engine = open_engine(name, SharedAdapter(), PARAMETERS)
+    engine = open_engine(name, SharedAdapter, PARAMETERS)
     try:
         scenario = Scenario(engine)
         scenario.run()

@@ -22,7 +22,8 @@ from scapy.utils import checksum, rdpcap
 
 from byway.rtl import export
 from byway.rtl.shared_adapter import SharedAdapter
-from byway.sim.engines import cocotb
+from byway.sim.engines import cocotb, native_build
+from byway.sim.engines.fingerprint import fingerprint
 from byway.sim.scenarios import send as scenario
 from byway.sim.scenarios.send import SendOptions, SendResult, send
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
@@ -40,7 +41,7 @@ def needs(simulator: str, program: str):
     )
 
 
-EVERY = ["amaranth", "verilator", needs("icarus", "iverilog")]
+EVERY = ["amaranth", "native", "verilator", needs("icarus", "iverilog")]
 
 
 class Loud:
@@ -71,6 +72,7 @@ class Transfers:
 def one_adapter():
     """One adapter for all runs, converted to Verilog once, which takes seconds."""
     adapter = SharedAdapter()
+    known = fingerprint(SharedAdapter)
     texts: list[str] = []
 
     def to_verilog(bench, top):
@@ -82,6 +84,7 @@ def one_adapter():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scenario, "SharedAdapter", lambda: adapter)
         patch.setattr(cocotb, "to_verilog", to_verilog)
+        patch.setattr(native_build, "fingerprint", lambda _make: known)
         yield
 
 

@@ -1,0 +1,41 @@
+"""What tells one design from another without elaborating either, which takes seconds."""
+
+import functools
+import hashlib
+import platform
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+import byway.rtl
+
+__all__ = ["fingerprint"]
+
+_RTL = Path(byway.rtl.__path__[0])
+
+
+def fingerprint(make: Callable[[], wiring.Component]) -> str | None:
+    """A text that differs if the netlist does; None if that cannot be told without elaborating.
+
+    It can be told if `make` is a component of `byway.rtl`, or a `functools.partial` of one with
+    keywords: the netlist follows from those, the sources of `byway.rtl`, and the versions of
+    Amaranth and Python.
+    """
+    parameters: dict[str, object] = {}
+    if isinstance(make, functools.partial) and not make.args:
+        make, parameters = make.func, make.keywords
+    is_ours = isinstance(make, type) and make.__module__.startswith(f"{byway.rtl.__name__}.")
+    if not is_ours or not all(isinstance(value, int | str) for value in parameters.values()):
+        return None
+    return f"{make.__module__}.{make.__qualname__} {sorted(parameters.items())} {_sources()}"
+
+
+@functools.cache
+def _sources() -> str:
+    files = sorted(path for path in _RTL.rglob("*") if path.suffix in (".py", ".rdl"))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(_RTL)}\n".encode() + path.read_bytes())
+    return f"{digest.hexdigest()} {metadata.version('amaranth')} {platform.python_version()}"

@@ -1,0 +1,175 @@
+"""The native engine: the adapter and its board compiled to one shared library.
+
+The board is that of the other engines once more, in C++ (``sim/native``), over the very bytes that
+system memory is in Python; a call moves time on until software has something to do.
+"""
+
+import ctypes
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from byway.rtl.bus.axi4 import Resp
+from byway.sim.board.board import BoardParameters
+from byway.sim.board.gmii_sink import WireFrame, judge
+from byway.sim.engines.engine import CYCLE_NS, EngineError
+from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
+from byway.sim.engines.native_build import LIBRARY, build_native
+
+__all__ = ["NativeEngine"]
+
+
+class _State(ctypes.Structure):
+    """As ``State`` in ``engine.cpp``."""
+
+    _fields_ = [
+        ("cycle", ctypes.c_uint64),
+        ("frames", ctypes.c_uint64),
+        ("data", ctypes.c_uint32),
+        ("response", ctypes.c_uint8),
+        ("adapter_interrupt", ctypes.c_uint8),
+        ("manager_interrupt", ctypes.c_uint8),
+    ]
+
+
+class _Frame(ctypes.Structure):
+    """As ``Frame`` in ``engine.cpp``."""
+
+    _fields_ = [
+        ("first_cycle", ctypes.c_uint64),
+        ("last_cycle", ctypes.c_uint64),
+        ("length", ctypes.c_uint64),
+        ("bytes", ctypes.c_void_p),
+        ("error", ctypes.c_uint8),
+    ]
+
+
+#: Function of the library -> types of its arguments.
+_BOARD = ctypes.c_void_p
+_ARGUMENTS = {
+    "byway_open": [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_char_p],
+    "byway_state": [_BOARD],
+    "byway_run": [_BOARD, ctypes.c_uint64],
+    "byway_read": [_BOARD, ctypes.c_uint32],
+    "byway_write": [_BOARD, ctypes.c_uint32, ctypes.c_uint32],
+    "byway_take_frame": [_BOARD, ctypes.POINTER(_Frame)],
+    "byway_close": [_BOARD],
+}
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise EngineError(f"native did not start: {error}") from error
+    for name, arguments in _ARGUMENTS.items():
+        function = getattr(library, name)
+        function.argtypes = arguments
+        function.restype = None
+    library.byway_open.restype = _BOARD
+    library.byway_state.restype = ctypes.POINTER(_State)
+    return library
+
+
+class NativeEngine:
+    """Runs the shared adapter that `make` makes as compiled C++; an `Engine`.
+
+    Parameters
+    ----------
+    make : callable
+        Called, and the adapter elaborated, unless that very design is known to have been compiled:
+        see `byway.sim.engines.fingerprint`.
+    parameters : BoardParameters
+    waveform : Path or None
+        Where to leave a VCD of the whole run.
+
+    Raises `EngineError` if it cannot be compiled.
+    """
+
+    name = "native"
+
+    def __init__(
+        self,
+        make: Callable[[], wiring.Component],
+        parameters: BoardParameters,
+        *,
+        waveform: Path | None = None,
+    ):
+        folder = build_native(make, waves=waveform is not None)
+        self._library = _load(folder / LIBRARY)
+        storage = bytearray(parameters.memory_bytes)
+        # As long as C++ has their address, these bytes must not move.
+        self._pinned = (ctypes.c_uint8 * len(storage)).from_buffer(storage)
+        self.memory = BufferMemory(storage)
+        self.registers = CallbackBus(self._read_register, self._write_register)
+        self.frames: deque[WireFrame] = deque()
+        self._board = self._library.byway_open(
+            ctypes.addressof(self._pinned),
+            len(storage),
+            parameters.memory_latency,
+            None if waveform is None else str(waveform).encode(),
+        )
+        # A copy of the last state outlives the board.
+        self._state: _State = self._library.byway_state(self._board).contents
+
+    @property
+    def cycle(self) -> int:
+        """Cycles since reset."""
+        return self._state.cycle
+
+    @property
+    def time_ns(self) -> int:
+        """Time since reset in nanoseconds."""
+        return self._state.cycle * CYCLE_NS
+
+    @property
+    def adapter_interrupt(self) -> bool:
+        """Level of the line to the adapter driver."""
+        return bool(self._state.adapter_interrupt)
+
+    @property
+    def manager_interrupt(self) -> bool:
+        """Level of the line to the partition manager."""
+        return bool(self._state.manager_interrupt)
+
+    def run(self, cycles: int) -> None:
+        """Advance until software has something to do, at most `cycles`, at least one."""
+        self._library.byway_run(self._open_board(), 1 if self.frames else cycles)
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        frame = _Frame()
+        while self._state.frames:
+            self._library.byway_take_frame(self._board, frame)
+            whole = ctypes.string_at(frame.bytes, frame.length)
+            self.frames.append(
+                judge(whole, frame.first_cycle, frame.last_cycle, error=bool(frame.error))
+            )
+
+    def _read_register(self, address: int) -> int:
+        self._library.byway_read(self._open_board(), address)
+        self._end_access(address)
+        return self._state.data
+
+    def _write_register(self, address: int, value: int) -> None:
+        self._library.byway_write(self._open_board(), address, value)
+        self._end_access(address)
+
+    def _end_access(self, address: int) -> None:
+        self._take_frames()
+        if self._state.response != Resp.OKAY:
+            raise OSError(f"The adapter refused the access to register {address:#x}")
+
+    def _open_board(self) -> int:
+        if self._board is None:
+            raise EngineError("native has been closed")
+        return self._board
+
+    def close(self) -> None:
+        """Finish the waveform and let the model go; may be called again."""
+        if self._board is not None:
+            self._state = _State.from_buffer_copy(self._state)
+            self._library.byway_close(self._board)
+            self._board = None

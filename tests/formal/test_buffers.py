@@ -1,0 +1,265 @@
+"""Nothing that a buffer holds is lost, doubled or left behind, whatever its surroundings do.
+
+Shown without bound in time, with reset at any moment, of the smallest sizes at which pointers wrap:
+
+- `CommitQueue`: a watched item comes out in its place if it is committed, and never if it is rolled
+  back; the level is what is held, and never more than the depth.
+- `Packer`: a watched byte comes out in its place, at the end of a packet if it went in at one, its
+  error with it; no error marks a beat without a spoilt byte. A piece is refused for two cycles
+  at most, and whole packets leave, while the beats are taken.
+- `FrameBuffer`: exactly the packets without an error, in a frame that had none before, are
+  committed, each with its insertion; as many packets leave as were committed, none before; valid
+  does not fall inside a packet; there are as many ends as frames.
+
+Of the surroundings only what the buffers document is assumed.
+"""
+
+import pytest
+from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In
+
+from byway.rtl.bus.packer import Packer
+from byway.rtl.transmit.commit_queue import CommitQueue
+from byway.rtl.transmit.frame_buffer import FrameBuffer
+from tests.formal.sby import run_sby
+
+
+def drive_freely(m: Module, component) -> None:
+    """Let the inputs of `component` do as they like."""
+    for _path, member, port in component.signature.flatten(component):
+        if member.flow == In:
+            m.d.comb += Value.cast(port).eq(AnySeq(len(Value.cast(port))))
+
+
+def count(m: Module, name: str, most: int, plus, minus) -> Signal:
+    """What has come less what has gone."""
+    result = Signal(range(most + 1), name=name)
+    m.d.sync += result.eq(result + plus - minus)
+    return result
+
+
+class ItemsStay(Elaboratable):
+    """A commit queue, and one item of those pushed into it."""
+
+    depth = 2
+
+    def elaborate(self, platform):
+        """Items that stay, items that may yet go, and the watched one with those ahead of it."""
+        m = Module()
+        m.submodules.dut = dut = CommitQueue(1, depth=self.depth)
+        drive_freely(m, dut)
+        m.d.comb += Assume(~dut.push | (dut.level < self.depth), "it is pushed only into room")
+
+        most = self.depth + 1  # The output register holds one more.
+        stays = Signal(range(most + 1))
+        may_go = Signal(range(most + 1))
+        taken = Signal()
+        m.d.comb += taken.eq(dut.items.valid & dut.items.ready)
+        m.d.sync += [
+            stays.eq(stays - taken + Mux(dut.commit, may_go, 0)),
+            may_go.eq(Mux(dut.commit | dut.rollback, 0, may_go) + dut.push),
+        ]
+        m.d.comb += [
+            Assert(dut.level + dut.items.valid == stays + may_go, "the level is what is held"),
+            Assert(dut.level <= self.depth, "and no more than the depth"),
+            Assert(dut.items.valid == (stays != 0), "what stays is shown, and nothing else"),
+        ]
+
+        watch_now = AnySeq(1)
+        watched = Signal()
+        committed = Signal()
+        ahead = Signal(range(most + 1))
+        item = Signal()
+        with m.If(~watched):
+            m.d.sync += [
+                watched.eq(dut.push & watch_now),
+                committed.eq(0),
+                item.eq(dut.item),
+                ahead.eq(stays - taken + Mux(dut.commit | ~dut.rollback, may_go, 0)),
+            ]
+        with m.Else():
+            with m.If(dut.commit):
+                m.d.sync += committed.eq(1)
+            with m.Elif(dut.rollback & ~committed):
+                m.d.sync += watched.eq(0)
+            with m.If(dut.items.valid & (ahead == 0)):
+                m.d.comb += Assert(committed, "the watched item is shown when it is committed")
+                m.d.comb += Assert(dut.items.payload == item, "and is as it was pushed")
+                m.d.comb += Cover(taken & (dut.level == self.depth), "and leaves a full queue")
+            with m.If(taken):
+                m.d.sync += ahead.eq(ahead - 1)
+                with m.If(ahead == 0):
+                    m.d.sync += watched.eq(0)
+        return m
+
+
+class BytesStay(Elaboratable):
+    """A packer, and one byte of those put into it."""
+
+    lanes = 2
+
+    def elaborate(self, platform):
+        """Bytes are counted from the packer's exit inwards."""
+        m = Module()
+        m.submodules.dut = dut = Packer(data_width=8 * self.lanes)
+        drive_freely(m, dut)
+        piece, beat = dut.pieces.payload, dut.packet.payload
+        in_word = (piece.count != 0) & (piece.start + piece.count <= self.lanes)
+        m.d.comb += Assume(in_word, "a piece has bytes, all of them in the word")
+
+        # Bytes inside; those up to the end of the last whole packet, and up to the last spoilt one.
+        put = Signal()
+        taken = Signal()
+        left = Signal(range(self.lanes + 1))
+        inside = Signal(range(8 * self.lanes))
+        whole = Signal.like(inside)
+        spoilt = Signal.like(inside)
+        remaining = Signal.like(inside)
+        m.d.comb += [
+            put.eq(dut.pieces.valid & dut.pieces.ready),
+            taken.eq(dut.packet.valid & dut.packet.ready),
+            left.eq(Mux(taken, beat.count, 0)),
+            remaining.eq(inside - left + Mux(put, piece.count, 0)),
+        ]
+        m.d.sync += [
+            inside.eq(remaining),
+            whole.eq(Mux(put & piece.last, remaining, Mux(whole > left, whole - left, 0))),
+            spoilt.eq(
+                Mux(put & piece.error.any(), remaining, Mux(spoilt > left, spoilt - left, 0))
+            ),
+        ]
+        with m.If(dut.packet.valid):
+            m.d.comb += [
+                Assert((beat.count != 0) & (beat.count <= inside), "a beat has bytes that came"),
+                Assert(beat.last | (beat.count == self.lanes), "all lanes but for the last beat's"),
+                Assert((spoilt != 0) | ~beat.error.any(), "an error has a spoilt byte"),
+            ]
+
+        # It comes to a stop only if its beats are not taken.
+        refused = Signal(2)
+        waiting = Signal(2)
+        m.d.sync += refused.eq(Mux(dut.packet.ready & ~dut.pieces.ready, refused + 1, 0))
+        m.d.sync += waiting.eq(
+            Mux(dut.packet.ready & ~dut.packet.valid & (whole != 0), waiting + 1, 0)
+        )
+        m.d.comb += Assert(refused < 3, "a piece is refused for two cycles at most")
+        m.d.comb += Assert(waiting < 3, "a whole packet leaves")
+
+        watch_now = AnySeq(1)
+        place = AnyConst(range(self.lanes))  # Of the watched byte in its piece.
+        watched = Signal()
+        ahead = Signal.like(inside)
+        byte = Signal(8)
+        ends = Signal()
+        error = Signal()
+        with m.If(~watched):
+            m.d.sync += [
+                watched.eq(put & watch_now & (place < piece.count)),
+                ahead.eq(inside - left + place),
+                byte.eq(piece.data.word_select((piece.start + place)[: len(piece.start)], 8)),
+                ends.eq(piece.last & (place == piece.count - 1)),
+                error.eq(piece.error.any()),
+            ]
+        with m.Elif(dut.packet.valid & (ahead < beat.count)):
+            m.d.comb += [
+                Assert(beat.data.word_select(ahead[: len(piece.start)], 8) == byte, "its byte"),
+                Assert((beat.last & (beat.count == ahead + 1)) == ends, "and no other end"),
+                Assert(beat.error.any() | ~error, "with the error that it came with"),
+                Cover(taken & ends & (place == self.lanes - 1) & ~beat.error.any(), "the last one"),
+            ]
+            with m.If(taken):
+                m.d.sync += watched.eq(0)
+        with m.Else():
+            m.d.sync += ahead.eq(ahead - left)
+        return m
+
+
+class PacketsStay(Elaboratable):
+    """A frame buffer, the packets that go into it and what must become of them."""
+
+    lanes = 2
+    words = 8
+    packets = 2
+
+    def elaborate(self, platform):
+        """A packet has ended, then it is due, until its insertion comes; then it may leave."""
+        m = Module()
+        m.submodules.dut = dut = FrameBuffer(
+            data_width=8 * self.lanes,
+            depth_bytes=self.words * self.lanes,
+            depth_packets=self.packets,
+        )
+        drive_freely(m, dut)
+        beat, insertion = dut.packet.payload, dut.insertions
+        taken = Signal()
+        ended = Signal()
+        left = Signal()
+        finished = Signal()
+        m.d.comb += [
+            taken.eq(dut.packet.valid & dut.packet.ready),
+            ended.eq(taken & beat.last),
+            left.eq(dut.frame.valid & dut.frame.ready),
+            finished.eq(left & dut.frame.payload.last),
+        ]
+
+        # The surroundings: packets that fit, and an insertion for each after its end.
+        length = Signal(range(self.words))
+        with m.If(taken):
+            m.d.sync += length.eq(Mux(beat.last, 0, length + 1))
+        m.d.comb += Assume(beat.last | (length < self.words - 4), "all words but three at most")
+        due = count(m, "due", self.packets + 1, ended, insertion.valid)
+        m.d.comb += Assume(~insertion.valid | (due != 0), "an insertion has a packet")
+
+        # A packet is good if none of its beats, and no packet of its frame before it, was spoilt. A
+        # bad one is the last that is due, as only its insertion tells where its frame ends.
+        spoilt = Signal()
+        bad_frame = Signal()
+        bad_due = Signal()
+        bad_settled = Signal()
+        is_bad = spoilt | bad_frame | beat.error.any()
+        m.d.comb += bad_settled.eq(insertion.valid & bad_due & (due == 1))
+        with m.If(taken):
+            m.d.sync += spoilt.eq(~beat.last & (spoilt | beat.error.any()))
+        with m.If(ended & is_bad):
+            m.d.sync += [bad_frame.eq(1), bad_due.eq(1)]
+        with m.Elif(bad_settled):
+            m.d.sync += [bad_frame.eq(bad_frame & ~insertion.payload.last), bad_due.eq(0)]
+
+        # What comes out.
+        commits = Signal()
+        committed = Signal()
+        within = Signal()
+        m.d.comb += commits.eq(insertion.valid & ~bad_settled)
+        m.d.sync += committed.eq(commits)
+        with m.If(left):
+            m.d.sync += within.eq(~dut.frame.payload.last)
+        waiting = count(m, "waiting", self.packets + 1, commits, finished)
+        ends = count(
+            m,
+            "ends_due",
+            self.packets + 1,
+            insertion.valid & insertion.payload.last,
+            dut.ends.valid & dut.ends.ready,
+        )
+        m.d.comb += [
+            Assert(~(bad_due & ended), "nothing is taken behind a bad packet that is due"),
+            Assert(dut.committed == committed, "good packets are committed, and no others"),
+            Assert(~dut.frame.valid | (waiting != 0), "what leaves was committed"),
+            Assert(~within | dut.frame.valid, "valid does not fall inside a packet"),
+            Assert(~dut.ends.valid | (ends != 0), "an end has a frame"),
+            Cover(
+                within & (waiting == self.packets) & bad_due, "one leaves, one waits, one is bad"
+            ),
+        ]
+        return m
+
+
+@pytest.mark.parametrize("buffer", [ItemsStay, BytesStay, PacketsStay])
+def test_nothing_is_lost_doubled_or_left_behind(tmp_path, buffer):
+    run_sby(tmp_path, buffer(), "prove", "abc pdr", flatten=True)
+
+
+@pytest.mark.parametrize("buffer", [ItemsStay, BytesStay, PacketsStay])
+def test_the_proofs_are_not_empty(tmp_path, buffer):
+    run_sby(tmp_path, buffer(), "cover", "smtbmc yices", depth=20)
