@@ -8,8 +8,10 @@ Shown without bound in time, with reset at any moment, of the smallest sizes at 
   error with it; no error marks a beat without a spoilt byte. A piece is refused for two cycles
   at most, and whole packets leave, while the beats are taken.
 - `FrameBuffer`: exactly the packets without an error, in a frame that had none before, are
-  committed, each with its insertion; as many packets leave as were committed, none before; valid
-  does not fall inside a packet; there are as many ends as frames.
+  committed, each with its insertion; no more packets leave, nor ends come, than there are; valid
+  does not fall inside a packet. Packets that are dropped take no room from those behind them.
+  Of packets of one beat besides: a watched word comes out in its place; an empty buffer has room,
+  and while insertions come and the consumers take, no packet is refused for long.
 
 Of the surroundings only what the buffers document is assumed.
 """
@@ -175,91 +177,159 @@ class BytesStay(Elaboratable):
         return m
 
 
-class PacketsStay(Elaboratable):
-    """A frame buffer, the packets that go into it and what must become of them."""
+WORDS = 8
+PACKETS = 2
 
-    lanes = 2
-    words = 8
-    packets = 2
 
-    def elaborate(self, platform):
-        """A packet has ended, then it is due, until its insertion comes; then it may leave."""
-        m = Module()
-        m.submodules.dut = dut = FrameBuffer(
-            data_width=8 * self.lanes,
-            depth_bytes=self.words * self.lanes,
-            depth_packets=self.packets,
-        )
+class FrameBufferBench:
+    """A frame buffer in `m` and what must become of the packets that go into it.
+
+    A packet has ended, then it is due, until its insertion comes; then it waits, until it has left.
+    It is good if none of its beats, and no packet of its frame before it, was spoilt. A bad one is
+    the last that is due, as only its insertion tells where its frame ends.
+    """
+
+    def __init__(self, m: Module, *, longest: int):
+        self.dut = dut = FrameBuffer(data_width=16, depth_bytes=2 * WORDS, depth_packets=PACKETS)
+        m.submodules.dut = dut
         drive_freely(m, dut)
         beat, insertion = dut.packet.payload, dut.insertions
-        taken = Signal()
+        self.taken = Signal()
+        self.left = Signal()
+        self.finished = Signal()
         ended = Signal()
-        left = Signal()
-        finished = Signal()
         m.d.comb += [
-            taken.eq(dut.packet.valid & dut.packet.ready),
-            ended.eq(taken & beat.last),
-            left.eq(dut.frame.valid & dut.frame.ready),
-            finished.eq(left & dut.frame.payload.last),
+            self.taken.eq(dut.packet.valid & dut.packet.ready),
+            self.left.eq(dut.frame.valid & dut.frame.ready),
+            self.finished.eq(self.left & dut.frame.payload.last),
+            ended.eq(self.taken & beat.last),
         ]
 
         # The surroundings: packets that fit, and an insertion for each after its end.
-        length = Signal(range(self.words))
-        with m.If(taken):
-            m.d.sync += length.eq(Mux(beat.last, 0, length + 1))
-        m.d.comb += Assume(beat.last | (length < self.words - 4), "all words but three at most")
-        due = count(m, "due", self.packets + 1, ended, insertion.valid)
-        m.d.comb += Assume(~insertion.valid | (due != 0), "an insertion has a packet")
+        self.length = Signal(range(WORDS))
+        with m.If(self.taken):
+            m.d.sync += self.length.eq(Mux(beat.last, 0, self.length + 1))
+        m.d.comb += Assume(beat.last | (self.length < longest - 1), "it is not too long")
+        self.due = count(m, "due", PACKETS + 1, ended, insertion.valid)
+        m.d.comb += Assume(~insertion.valid | (self.due != 0), "an insertion has a packet")
 
-        # A packet is good if none of its beats, and no packet of its frame before it, was spoilt. A
-        # bad one is the last that is due, as only its insertion tells where its frame ends.
+        # Good and bad.
         spoilt = Signal()
         bad_frame = Signal()
-        bad_due = Signal()
         bad_settled = Signal()
+        self.bad_due = Signal()
+        self.good = Signal()
         is_bad = spoilt | bad_frame | beat.error.any()
-        m.d.comb += bad_settled.eq(insertion.valid & bad_due & (due == 1))
-        with m.If(taken):
+        m.d.comb += self.good.eq(ended & ~is_bad)
+        m.d.comb += bad_settled.eq(insertion.valid & self.bad_due & (self.due == 1))
+        with m.If(self.taken):
             m.d.sync += spoilt.eq(~beat.last & (spoilt | beat.error.any()))
         with m.If(ended & is_bad):
-            m.d.sync += [bad_frame.eq(1), bad_due.eq(1)]
+            m.d.sync += [bad_frame.eq(1), self.bad_due.eq(1)]
         with m.Elif(bad_settled):
-            m.d.sync += [bad_frame.eq(bad_frame & ~insertion.payload.last), bad_due.eq(0)]
+            m.d.sync += [bad_frame.eq(bad_frame & ~insertion.payload.last), self.bad_due.eq(0)]
 
-        # What comes out.
-        commits = Signal()
+        # What is to come out, and what has.
+        self.commits = Signal()
+        m.d.comb += self.commits.eq(insertion.valid & ~bad_settled)
+        self.waiting = count(m, "waiting", PACKETS + 1, self.commits, self.finished)
+        frame_ends = insertion.valid & insertion.payload.last
+        end_taken = dut.ends.valid & dut.ends.ready
+        self.ends = count(m, "ends_due", PACKETS + 1, frame_ends, end_taken)
+
+
+class PacketsStay(Elaboratable):
+    """Packets of up to the length that always fits, all words but three."""
+
+    def elaborate(self, platform):
+        """What leaves, and when."""
+        m = Module()
+        bench = FrameBufferBench(m, longest=WORDS - 3)
+        dut = bench.dut
         committed = Signal()
         within = Signal()
-        m.d.comb += commits.eq(insertion.valid & ~bad_settled)
-        m.d.sync += committed.eq(commits)
-        with m.If(left):
+        m.d.sync += committed.eq(bench.commits)
+        with m.If(bench.left):
             m.d.sync += within.eq(~dut.frame.payload.last)
-        waiting = count(m, "waiting", self.packets + 1, commits, finished)
-        ends = count(
-            m,
-            "ends_due",
-            self.packets + 1,
-            insertion.valid & insertion.payload.last,
-            dut.ends.valid & dut.ends.ready,
-        )
         m.d.comb += [
-            Assert(~(bad_due & ended), "nothing is taken behind a bad packet that is due"),
             Assert(dut.committed == committed, "good packets are committed, and no others"),
-            Assert(~dut.frame.valid | (waiting != 0), "what leaves was committed"),
+            Assert(~dut.frame.valid | (bench.waiting != 0), "what leaves was committed"),
             Assert(~within | dut.frame.valid, "valid does not fall inside a packet"),
-            Assert(~dut.ends.valid | (ends != 0), "an end has a frame"),
-            Cover(
-                within & (waiting == self.packets) & bad_due, "one leaves, one waits, one is bad"
-            ),
+            Assert(~dut.ends.valid | (bench.ends != 0), "an end has a frame"),
+            Cover(within & (bench.waiting == PACKETS), "one leaves, one waits"),
         ]
         return m
 
 
-@pytest.mark.parametrize("buffer", [ItemsStay, BytesStay, PacketsStay])
+class DroppedPacketsGo(Elaboratable):
+    """Nothing but bad packets, which never reach the reading side."""
+
+    def elaborate(self, platform):
+        """All that stops them is an insertion, or an end, that is still to come."""
+        m = Module()
+        bench = FrameBufferBench(m, longest=WORDS - 3)
+        m.d.comb += Assume(~bench.good, "none is good")
+        begun = Signal(range(4))
+        with m.If(begun != 3):
+            m.d.sync += begun.eq(begun + 1)
+        is_held_up = bench.bad_due | (bench.due + bench.ends >= PACKETS)
+        m.d.comb += [
+            Assert(bench.dut.packet.ready | is_held_up | (begun != 3), "there is always room"),
+            Cover(bench.taken & (bench.length == WORDS - 4) & (bench.ends != 0), "a long one fits"),
+        ]
+        return m
+
+
+class WordsStay(Elaboratable):
+    """Packets of one beat, good and bad, and one of them that is watched."""
+
+    def elaborate(self, platform):
+        """Behind the content: room comes back, and all moves while the consumers take."""
+        m = Module()
+        bench = FrameBufferBench(m, longest=1)
+        dut, beat = bench.dut, bench.dut.packet.payload
+        for field in (dut.insertions.payload.ipv4, dut.insertions.payload.l4):
+            m.d.comb += Assume(~field.enable, "words stay as they are")
+        held = count(m, "held", PACKETS + 1, bench.good, bench.finished)
+
+        watch_now = AnySeq(1)
+        watched = Signal()
+        ahead = Signal.like(held)
+        bit = Signal()
+        with m.If(~watched):
+            m.d.sync += [
+                watched.eq(bench.good & watch_now),
+                ahead.eq(held - bench.finished),
+                bit.eq(beat.data[0]),
+            ]
+        with m.Elif(dut.frame.valid & (ahead == 0)):
+            m.d.comb += Assert(dut.frame.payload.data[0] == bit, "the watched word comes out")
+            m.d.comb += Cover(bench.finished & bench.bad_due, "with a bad packet behind it")
+            with m.If(bench.finished):
+                m.d.sync += watched.eq(0)
+        with m.Elif(bench.finished):
+            m.d.sync += ahead.eq(ahead - 1)
+
+        empty = Signal(range(4))
+        is_empty = (held == 0) & (bench.due == 0) & (bench.ends == 0)
+        m.d.sync += empty.eq(Mux(is_empty, Mux(empty == 3, 3, empty + 1), 0))
+        m.d.comb += Assert((empty != 3) | ~is_empty | dut.packet.ready, "an empty buffer has room")
+
+        refused = Signal(range(16))
+        is_taken = dut.frame.ready & dut.ends.ready & (dut.insertions.valid | (bench.due == 0))
+        m.d.sync += refused.eq(Mux(dut.packet.valid & ~dut.packet.ready & is_taken, refused + 1, 0))
+        m.d.comb += Assert(~refused.all(), "a source is heard while the consumers take")
+        return m
+
+
+BUFFERS = [ItemsStay, BytesStay, PacketsStay, DroppedPacketsGo, WordsStay]
+
+
+@pytest.mark.parametrize("buffer", BUFFERS)
 def test_nothing_is_lost_doubled_or_left_behind(tmp_path, buffer):
     run_sby(tmp_path, buffer(), "prove", "abc pdr", flatten=True)
 
 
-@pytest.mark.parametrize("buffer", [ItemsStay, BytesStay, PacketsStay])
+@pytest.mark.parametrize("buffer", BUFFERS)
 def test_the_proofs_are_not_empty(tmp_path, buffer):
     run_sby(tmp_path, buffer(), "cover", "smtbmc yices", depth=20)
