@@ -327,7 +327,7 @@ BUFFERS = [ItemsStay, BytesStay, PacketsStay, DroppedPacketsGo, WordsStay]
 
 @pytest.mark.parametrize("buffer", BUFFERS)
 def test_nothing_is_lost_doubled_or_left_behind(tmp_path, buffer):
-    run_sby(tmp_path, buffer(), "prove", "abc pdr", flatten=True)
+    run_sby(tmp_path, buffer(), "prove", "abc pdr")
 
 
 @pytest.mark.parametrize("buffer", BUFFERS)
