@@ -5,9 +5,10 @@ adapter's outputs, which makes the engines agree cycle for cycle.
 """
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from byway.sim.board.axi_memory import AxiMemory
+from byway.sim.board.axi_memory import AxiMemory, MemoryManner
 from byway.sim.board.gmii_sink import GmiiSink, WireFrame
 from byway.sim.board.pins import Pins
 from byway.sim.board.register_master import RegisterMaster
@@ -23,16 +24,21 @@ class BoardParameters:
     ----------
     memory_bytes : int
         Size of system memory.
-    memory_latency : int
-        Cycles added between an address and its first beat or response.
+    memory : MemoryManner
+        How it behaves.
     """
 
     memory_bytes: int = 16 << 20
-    memory_latency: int = 0
+    memory: MemoryManner = field(default_factory=MemoryManner)
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Any]:
         """The parameters as plain data."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(plain: dict[str, Any]) -> "BoardParameters":
+        """The parameters of which `as_dict` made `plain`."""
+        return BoardParameters(**plain | {"memory": MemoryManner(**plain["memory"])})
 
 
 class Board:
@@ -44,7 +50,7 @@ class Board:
         self.cycle = 0
         self.frames: deque[WireFrame] = deque()
         self.master = RegisterMaster(pins)
-        self._memory = AxiMemory(pins, storage, latency=parameters.memory_latency)
+        self._memory = AxiMemory(pins, storage, parameters.memory)
         self._sink = GmiiSink(pins, self.frames)
         self._lines = tuple(
             pins.outputs[name].mask for name in ("adapter_interrupt", "manager_interrupt")

@@ -71,7 +71,7 @@ class _Bench:
 async def serve(dut) -> None:
     """Serve orders until told to stop, or until the near side is gone."""
     order = json.loads(os.environ["BYWAY_ENGINE"])
-    parameters = BoardParameters(**order["parameters"])
+    parameters = BoardParameters.from_dict(order["parameters"])
     with (
         open(order["memory"], "r+b") as file,
         mmap.mmap(file.fileno(), 0) as memory,

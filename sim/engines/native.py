@@ -7,6 +7,7 @@ system memory is in Python; a call moves time on until software has something to
 import ctypes
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -34,6 +35,19 @@ class _State(ctypes.Structure):
     ]
 
 
+class _MemoryManner(ctypes.Structure):
+    """As ``MemoryManner`` in ``axi_memory.h``."""
+
+    _fields_ = [
+        ("latency", ctypes.c_uint32),
+        ("outstanding", ctypes.c_uint32),
+        ("stalls", ctypes.c_uint32),
+        ("reorders", ctypes.c_uint32),
+        ("errors", ctypes.c_uint32),
+        ("seed", ctypes.c_uint64),
+    ]
+
+
 class _Frame(ctypes.Structure):
     """As ``Frame`` in ``engine.cpp``."""
 
@@ -49,7 +63,12 @@ class _Frame(ctypes.Structure):
 #: Function of the library -> types of its arguments.
 _BOARD = ctypes.c_void_p
 _ARGUMENTS = {
-    "byway_open": [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_char_p],
+    "byway_open": [
+        ctypes.c_void_p,
+        ctypes.c_uint64,
+        ctypes.POINTER(_MemoryManner),
+        ctypes.c_char_p,
+    ],
     "byway_state": [_BOARD],
     "byway_run": [_BOARD, ctypes.c_uint64],
     "byway_read": [_BOARD, ctypes.c_uint32],
@@ -108,7 +127,7 @@ class NativeEngine:
         self._board = self._library.byway_open(
             ctypes.addressof(self._pinned),
             len(storage),
-            parameters.memory_latency,
+            _MemoryManner(**asdict(parameters.memory)),
             None if waveform is None else str(waveform).encode(),
         )
         # A copy of the last state outlives the board.

@@ -40,10 +40,10 @@ class Board {
  public:
   State state{};
 
-  Board(uint8_t* storage, uint64_t size, uint32_t latency)
+  Board(uint8_t* storage, uint64_t size, const byway::MemoryManner& manner)
       : context_(std::make_unique<VerilatedContext>()),
         top_(std::make_unique<Top>(context_.get())),
-        memory_(storage, size, latency) {
+        memory_(storage, size, manner) {
     top_->eval();
   }
 
@@ -142,8 +142,9 @@ class Board {
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT Board* byway_open(uint8_t* storage, uint64_t size, uint32_t latency, const char* waveform) {
-  auto board = std::make_unique<Board>(storage, size, latency);
+EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryManner* manner,
+                         const char* waveform) {
+  auto board = std::make_unique<Board>(storage, size, *manner);
   if (waveform) board->open_waveform(waveform);
   return board.release();
 }

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from byway.rtl.shared_adapter import SharedAdapter
+from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
@@ -247,7 +248,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
     with _results_folder(folder) as results, contextlib.ExitStack() as stack:
         suffix = waveform_suffix(options.engine)
         wave = results / f"wave{suffix}" if options.waveform else None
-        parameters = BoardParameters(memory_latency=options.memory_latency)
+        parameters = BoardParameters(memory=MemoryManner(latency=options.memory_latency))
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
             engine = open_engine(options.engine, SharedAdapter, parameters, waveform=wave)
         stack.callback(engine.close)

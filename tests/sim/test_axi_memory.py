@@ -4,12 +4,14 @@ It sees packed vectors, so no simulator runs. Rules: AMBA AXI4, IHI 0022, A3.2.1
 A3.4.3, A3.4.4.
 """
 
+import itertools
 import random
+from typing import Any
 
 import pytest
 
 from byway.rtl.bus.axi4 import Burst, Resp
-from byway.sim.board.axi_memory import AxiMemory
+from byway.sim.board.axi_memory import AxiMemory, MemoryManner
 from byway.sim.board.pins import Pins
 from byway.sim.board_bench import adapter_pins, pack, unpack
 
@@ -17,9 +19,10 @@ from byway.sim.board_bench import adapter_pins, pack, unpack
 class MemoryMaster:
     """Drives an `AxiMemory` by vectors; keeps every beat and response with its cycle."""
 
-    def __init__(self, pins: Pins, storage: bytearray, *, latency: int = 0, outstanding: int = 32):
+    def __init__(self, pins: Pins, storage: bytearray, **more: Any):
         self.pins = pins
-        self.memory = AxiMemory(pins, storage, latency=latency, outstanding=outstanding)
+        manner = MemoryManner(**more)
+        self.memory = AxiMemory(pins, storage, manner)
         self.cycle = 0
         self.reads: list[tuple[int, int, int, int, int]] = []  # cycle, id, data, resp, last
         self.responses: list[tuple[int, int, int]] = []  # cycle, id, resp
@@ -252,3 +255,63 @@ def test_good_access_after_a_refused_one_is_good(pins, storage):
     master.rest(5)
     assert [beat[3] for beat in master.reads] == [Resp.DECERR, Resp.OKAY]
     assert [response[2] for response in master.responses] == [Resp.DECERR, Resp.OKAY]
+
+
+# --- Difficult manners
+
+
+def test_wrapping_burst_goes_round_its_container(pins, storage):
+    master = MemoryMaster(pins, storage)
+    master.address("r", 0x130, beats=4, burst=Burst.WRAP)
+    master.rest(8)
+    places = [0x130, 0x138, 0x120, 0x128]
+    assert [data for _cycle, _id, data, _resp, _last in master.reads] == [
+        word(storage, place) for place in places
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_difficult_memory_keeps_the_rules_of_axi(pins, storage, seed):
+    """Beats of one ID come in order and whole, and what is offered stays until it is taken."""
+    rng = random.Random(seed)
+    master = MemoryMaster(pins, storage, latency=3, stalls=20_000, reorders=True, seed=seed)
+    wanted: dict[int, list[tuple[int, int]]] = {number: [] for number in range(4)}
+    for _ in range(30):
+        number, at, beats = rng.randrange(4), 8 * rng.randrange(500), rng.randint(1, 16)
+        master.address("r", at, beats=beats, id=number)
+        wanted[number] += [
+            (word(storage, at + 8 * beat), int(beat == beats - 1)) for beat in range(beats)
+        ]
+    offered = None
+    for _ in range(3000):
+        master.rready = rng.random() < 0.5
+        seen = master.tick()
+        beat = {name: seen[name] for name in ("rvalid", "rid", "rdata", "rresp", "rlast")}
+        if offered is not None:
+            assert beat == offered
+        offered = beat if seen["rvalid"] and not master.rready else None
+    came = {
+        number: [(data, last) for _cycle, rid, data, _resp, last in master.reads if rid == number]
+        for number in wanted
+    }
+    assert came == wanted
+    order = [rid for _cycle, rid, _data, _resp, _last in master.reads]
+    changes = sum(one != other for one, other in itertools.pairwise(order))
+    assert changes > 30, "nothing was interleaved"
+
+
+def test_errors_come_as_often_as_asked_for_and_change_nothing(pins, storage):
+    before = bytes(storage)
+    master = MemoryMaster(pins, storage, errors=16_384, seed=1)
+    for number in range(400):
+        master.address("w", 8 * number)
+        master.data((number, 0xFF))
+        master.rest(1)
+    master.rest(4)
+    failed = [resp == Resp.SLVERR for _cycle, _id, resp in master.responses]
+    assert len(failed) == 400
+    assert 60 < sum(failed) < 140
+    for number, is_failed in enumerate(failed):
+        place = slice(8 * number, 8 * number + 8)
+        kept = before[place] if is_failed else number.to_bytes(8, "little")
+        assert storage[place] == kept

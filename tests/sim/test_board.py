@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import Burst, Resp
-from byway.sim.board.axi_memory import AxiMemory
+from byway.sim.board.axi_memory import AxiMemory, MemoryManner
 from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.pins import Pin, PinBench, Pins
 from byway.sim.board.register_master import RegisterMaster
@@ -229,7 +229,7 @@ def test_frame_on_the_wire_asks_for_attention(pins):
 def test_equal_answers_in_a_row_come_as_often_as_asked_for(pins, answer):
     """Two answers that look the same must not be taken for inputs that stay."""
     ask = {"arvalid": 1} if answer == "rvalid" else {"awvalid": 1, "wvalid": 1, "wstrb": 0xFF}
-    board = Board(pins, bytearray(4096), BoardParameters(memory_latency=5))
+    board = Board(pins, bytearray(4096), BoardParameters(memory=MemoryManner(latency=5)))
     answers = 0
     for cycle in range(40):
         shown = ask if cycle < 2 else {}
@@ -242,7 +242,7 @@ def test_busy_wire_does_not_hide_memory_or_registers(pins):
     """The short cut for cycles that move nothing but the wire must not skip or repeat anything."""
     rng = random.Random(6)
     board = Board(pins, bytearray(random.Random(1).randbytes(4096)), BoardParameters())
-    memory = AxiMemory(pins, bytearray(random.Random(1).randbytes(4096)))
+    memory = AxiMemory(pins, bytearray(random.Random(1).randbytes(4096)), MemoryManner())
     master = RegisterMaster(pins)
     ready = {"rready": 1, "bready": 1}
     show: dict[str, int] = {}

@@ -15,6 +15,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from byway.rtl.shared_adapter import SharedAdapter
+from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import Engine
@@ -38,7 +39,7 @@ from byway.sw.contract.registers import (
 )
 
 SEED = 20
-PARAMETERS = BoardParameters(memory_bytes=1 << 20, memory_latency=3)
+PARAMETERS = BoardParameters(memory_bytes=1 << 20, memory=MemoryManner(latency=3))
 TABLES, PAGES = 0x1000, 256
 NOT_MAPPED = 0x50
 DESCRIPTORS = (0x10, 0x18)
@@ -217,8 +218,8 @@ class Scenario:
                 taken.append(completion)
 
 
-def run_scenario(name: str) -> Scenario:
-    engine = open_engine(name, SharedAdapter, PARAMETERS)
+def run_scenario(name: str, parameters: BoardParameters = PARAMETERS) -> Scenario:
+    engine = open_engine(name, SharedAdapter, parameters)
     try:
         scenario = Scenario(engine)
         scenario.run()
@@ -266,3 +267,11 @@ def test_every_engine_shows_the_same_in_the_same_cycles(reference, name):
     assert outcome.frames == reference.outcome.frames
     assert outcome.lines == reference.outcome.lines
     assert outcome.memory == reference.outcome.memory
+
+
+def test_a_difficult_memory_is_as_difficult_on_the_native_engine():
+    manner = MemoryManner(latency=9, outstanding=6, stalls=20_000, reorders=True, seed=SEED)
+    parameters = BoardParameters(memory_bytes=1 << 20, memory=manner)
+    native, amaranth = (run_scenario(name, parameters) for name in ("native", "amaranth"))
+    assert native.outcome == amaranth.outcome
+    assert [len(completions) for completions in native.completions] == [3, 4]

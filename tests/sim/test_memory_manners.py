@@ -1,0 +1,133 @@
+"""The memory in its worst manners: what an arbitrary master sees of it is the same on all engines.
+
+A master in RTL asks for whatever comes out of a shift register, even what AXI4 forbids, and folds
+all it gets, with the cycle in which it gets it, into a word.
+"""
+
+import hashlib
+from typing import Any
+
+import pytest
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from byway.rtl.bus.axi4 import AXI4Signature
+from byway.rtl.bus.axi4_lite import AXI4LiteSignature
+from byway.rtl.mac.gmii import GmiiTransmitSignature
+from byway.sim.board.axi_memory import MemoryManner
+from byway.sim.board.board import BoardParameters
+from byway.sim.engines.open_engine import open_engine
+
+CYCLES = 3000
+MEMORY_BYTES = 1 << 14
+
+MANNERS = [
+    MemoryManner(),
+    MemoryManner(latency=7, outstanding=3),
+    MemoryManner(stalls=30_000, seed=1),
+    MemoryManner(latency=30, reorders=True, seed=2),
+    MemoryManner(errors=9_000, seed=3),
+    MemoryManner(latency=4, outstanding=9, stalls=12_000, reorders=True, errors=4_000, seed=4),
+    MemoryManner(latency=4, outstanding=9, stalls=12_000, reorders=True, errors=4_000, seed=5),
+]
+
+
+class ArbitraryMaster(wiring.Component):
+    """Reads and writes at random, ready at random; register 0 is what it saw."""
+
+    s_axil: Any
+    m_axi: Any
+
+    def __init__(self, data_width: int = 64):
+        super().__init__(
+            {
+                "s_axil": In(AXI4LiteSignature(addr_width=12)),
+                "m_axi": Out(
+                    AXI4Signature(addr_width=64, data_width=data_width, id_width=3, user_width=8)
+                ),
+                "gmii": Out(GmiiTransmitSignature()),
+                "adapter_interrupt": Out(1),
+                "manager_interrupt": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        axi, axil = self.m_axi, self.s_axil
+        noise = Signal(64, init=0x123456789ABCDEF)
+        seen = Signal(32)
+        shifted = noise ^ (noise << 13)[:64]
+        twisted = shifted ^ (shifted >> 7)
+        m.d.sync += noise.eq(twisted ^ (twisted << 17)[:64])
+
+        # What is asked for stays until it is taken; the memory answers half of it.
+        for channel, low in (("ar", 0), ("aw", 23)):
+            valid = getattr(axi, f"{channel}valid")
+            with m.If(~valid | getattr(axi, f"{channel}ready")):
+                fields = {"id": 3, "addr": 15, "len": 4, "burst": 2}
+                m.d.sync += valid.eq(noise[low : low + 2] == 0)
+                place = low + 2
+                for name, width in fields.items():
+                    m.d.sync += getattr(axi, f"{channel}{name}").eq(noise[place : place + width])
+                    place += width
+                m.d.sync += getattr(axi, f"{channel}size").eq(
+                    Mux(noise[40], noise[41:43], (len(axi.wstrb) - 1).bit_length())
+                )
+        with m.If(~axi.wvalid | axi.wready):
+            m.d.sync += [
+                axi.wvalid.eq(noise[5] & noise[50]),
+                axi.wdata.eq(noise),
+                axi.wstrb.eq(noise[9:]),
+            ]
+        m.d.sync += [axi.rready.eq(noise[60] | noise[61]), axi.bready.eq(noise[62])]
+
+        # What comes, and when.
+        beat = Cat(axi.rdata, axi.rid, axi.rresp, axi.rlast)
+        answer = Cat(axi.bid, axi.bresp)
+        readies = Cat(axi.arready, axi.awready, axi.wready, axi.rvalid, axi.bvalid)
+        folded = (
+            Mux(axi.rvalid, beat[:32] ^ beat[32:64] ^ beat[64:], 0)
+            ^ Mux(axi.bvalid, answer, 0)
+            ^ readies << 20
+        )
+        m.d.sync += seen.eq(Cat(seen[31], seen[:31]) ^ folded)
+
+        m.d.comb += axil.arready.eq(1)
+        with m.If(axil.arvalid):
+            m.d.sync += [axil.rvalid.eq(1), axil.rdata.eq(seen)]
+        with m.Elif(axil.rready):
+            m.d.sync += axil.rvalid.eq(0)
+        return m
+
+
+def see(name: str, manner: MemoryManner) -> tuple[list[int], str]:
+    """What the master saw from time to time, and the memory in the end."""
+    parameters = BoardParameters(memory_bytes=MEMORY_BYTES, memory=manner)
+    engine = open_engine(name, ArbitraryMaster, parameters)
+    try:
+        pattern = bytes(byte * 7 & 0xFF for byte in range(MEMORY_BYTES))
+        engine.memory.write(0, pattern)
+        seen = []
+        while engine.cycle < CYCLES:
+            engine.run(100)
+            seen.append(engine.registers.read(0))
+        memory = engine.memory.read(0, MEMORY_BYTES)
+        assert memory != pattern
+        return seen, hashlib.sha256(memory).hexdigest()
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def saw():
+    return [see("amaranth", manner) for manner in MANNERS]
+
+
+@pytest.mark.parametrize("number", range(len(MANNERS)), ids=lambda number: str(MANNERS[number]))
+def test_every_manner_is_the_same_natively(saw, number):
+    assert see("native", MANNERS[number]) == saw[number]
+
+
+def test_manners_differ(saw):
+    assert len({tuple(seen) for seen, _memory in saw}) == len(MANNERS)
