@@ -1,7 +1,8 @@
 """The native engine: the adapter and its board compiled to one shared library.
 
 The board is that of the other engines once more, in C++ (``sim/native``), over the very bytes that
-system memory is in Python; a call moves time on until software has something to do.
+system memory is in Python; a call moves time on until software has something to do. Where nothing
+goes in and one more cycle changes nothing at all in the adapter, time leaps: cycles stay exact.
 """
 
 import ctypes

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import random
 import shutil
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -275,3 +276,44 @@ def test_a_difficult_memory_is_as_difficult_on_the_native_engine():
     native, amaranth = (run_scenario(name, parameters) for name in ("native", "amaranth"))
     assert native.outcome == amaranth.outcome
     assert [len(completions) for completions in native.completions] == [3, 4]
+
+
+def idle_with_interruptions(name: str) -> list[tuple[int, int, bool]]:
+    """Cycles and values of register accesses between stretches in which the adapter rests."""
+    engine = open_engine(name, SharedAdapter, PARAMETERS)
+    rng = random.Random(SEED)
+    manager, adapter = (
+        ManagerPage(engine.registers, MANAGER_PAGE),
+        AdapterPage(engine.registers, ADAPTER_PAGE),
+    )
+    shown = []
+    try:
+        for number in range(60):
+            engine.run(rng.choice([1, 31, 32, 33, 34, 64, 65, 97, 400]))
+            if number == 30:
+                # A doorbell into a ring without entries: it fetches, and is refused.
+                adapter.ring[0].control.write(enable=1)
+                DoorbellPage(engine.registers, DOORBELL_PAGE).transmit.write(producer=1)
+                manager.interrupt_enable.write(fault=1)
+            shown.append((engine.cycle, engine.registers.read(0), engine.manager_interrupt))
+    finally:
+        engine.close()
+    return shown
+
+
+def test_rest_makes_no_difference():
+    """The native engine leaps over cycles in which nothing changes."""
+    shown = idle_with_interruptions("amaranth")
+    assert idle_with_interruptions("native") == shown
+    assert {interrupt for _cycle, _value, interrupt in shown} == {False, True}
+
+
+def test_a_second_at_rest_takes_no_time():
+    engine = open_engine("native", SharedAdapter, PARAMETERS)
+    begun = time.monotonic()
+    for _ in range(1000):
+        engine.run(125_000)
+        engine.registers.read(0)
+    assert engine.cycle >= 125_000_000
+    assert time.monotonic() - begun < 10, "a thousandth of what it takes cycle by cycle"
+    engine.close()
