@@ -7,7 +7,7 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test lint types contract reference timing lock clean help
+.PHONY: demo test lint types contract reference timing bench-engines clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make contract          regenerate what software uses of the contract"
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
+	@echo "make bench-engines     how fast the engines are, side by side; figures in out/bench/"
 	@echo "make clean             remove what was built, but for the environment"
 
 $(READY): requirements.lock pyproject.toml sim/environment.sh
@@ -42,6 +43,9 @@ contract: $(READY)
 
 reference: $(READY)
 	$(BIN)/python -m byway.rtl.contract.generate --check --html out/reference
+
+bench-engines: $(READY)
+	@$(BIN)/python -m byway.sim.measure.engines
 
 timing: $(READY)
 	$(BIN)/python -m byway.rtl.timing

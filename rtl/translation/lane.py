@@ -34,7 +34,7 @@ class Lane(wiring.Component):
     translated : Out(stream.Signature(TranslatedLayout(request)))
         What goes.
     hold : In(1)
-        Offer nothing.
+        Offer nothing; an offer that waits is taken back.
     idle : Out(1)
         Nothing is inside.
     offer : Out(stream.Signature(request))

@@ -69,7 +69,7 @@ class Translator(wiring.Component):
     invalidate : In(stream.Signature(InvalidationLayout(windows=windows)))
         For the IOTLB; only while on hold and idle.
     walk, walked : Out(stream.Signature(WalkLayout(...))), In(EventSignature(WalkedLayout()))
-        To and from a `Walker`.
+        To and from a `Walker`. The payload of a walk that waits follows the window's table base.
     fault : Out(EventSignature(FaultLayout()))
         Requests refused.
     iotlb_hit, iotlb_miss : Out(1)

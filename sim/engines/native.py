@@ -72,6 +72,7 @@ _ARGUMENTS = {
     ],
     "byway_state": [_BOARD],
     "byway_run": [_BOARD, ctypes.c_uint64],
+    "byway_clock_alone": [_BOARD, ctypes.c_uint64],
     "byway_read": [_BOARD, ctypes.c_uint32],
     "byway_write": [_BOARD, ctypes.c_uint32, ctypes.c_uint32],
     "byway_take_frame": [_BOARD, ctypes.POINTER(_Frame)],
@@ -158,6 +159,10 @@ class NativeEngine:
         """Advance until software has something to do, at most `cycles`, at least one."""
         self._library.byway_run(self._open_board(), 1 if self.frames else cycles)
         self._take_frames()
+
+    def clock_alone(self, cycles: int) -> None:
+        """Clock the model without a board, which counts no cycles: what is left is its own cost."""
+        self._library.byway_clock_alone(self._open_board(), cycles)
 
     def _take_frames(self) -> None:
         frame = _Frame()

@@ -87,6 +87,16 @@ class Board {
     }
   }
 
+  // The model alone, for comparison: nothing looks at it, nothing goes in.
+  void clock_alone(uint64_t cycles) {
+    for (; cycles; --cycles) {
+      top_->clk = 1;
+      top_->eval();
+      top_->clk = 0;
+      top_->eval();
+    }
+  }
+
   void read(uint32_t address) {
     master_.begin_read(address);
     finish_access();
@@ -190,6 +200,7 @@ EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryMan
 
 EXPORT State* byway_state(Board* board) { return &board->state; }
 EXPORT void byway_run(Board* board, uint64_t cycles) { board->run(cycles); }
+EXPORT void byway_clock_alone(Board* board, uint64_t cycles) { board->clock_alone(cycles); }
 EXPORT void byway_read(Board* board, uint32_t address) { board->read(address); }
 EXPORT void byway_write(Board* board, uint32_t address, uint32_t value) {
   board->write(address, value);

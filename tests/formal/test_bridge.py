@@ -180,6 +180,7 @@ class AccessesAreGranted(Elaboratable):
         return m
 
 
+@pytest.mark.timeout(900)  # A minute alone, several on a machine that is busy otherwise.
 def test_every_access_on_the_bus_was_granted_and_none_outlives_an_invalidation(tmp_path):
     run_sby(tmp_path, AccessesAreGranted(), "prove", "abc pdr")
 
