@@ -45,10 +45,10 @@ def run(fragments, size, *, seed="", idle=0.0, stall=0.0):
     """Cut `fragments`; returns the cycles in which they went in and their bursts came out."""
     addr_width, data_width, burst_bytes = size
     dut = BurstSplitter(addr_width=addr_width, data_width=data_width, burst_bytes=burst_bytes)
-    layout = dut.bursts.payload.shape()
     result = exchange(dut, dut.fragments, dut.bursts, fragments, seed=seed, idle=idle, stall=stall)
-    expected = [layout.const(burst) for each in fragments for burst in cut(each, *size)]
-    assert result.payloads == expected, f"seed {seed!r}"
+    bursts = [{name: burst[name] for name in burst.shape().members} for burst in result.payloads]
+    expected = [burst for each in fragments for burst in cut(each, *size)]
+    assert bursts == expected, f"seed {seed!r}"
     return result.taken, result.given
 
 
@@ -74,7 +74,7 @@ def random_fragment(rng, size):
 def test_every_byte_is_asked_for_once_and_in_order(size, idle, stall):
     seed = f"{size} {idle} {stall}"
     rng = random.Random(seed)
-    run([random_fragment(rng, size) for _ in range(200)], size, seed=seed, idle=idle, stall=stall)
+    run([random_fragment(rng, size) for _ in range(150)], size, seed=seed, idle=idle, stall=stall)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
