@@ -1,4 +1,7 @@
-"""Counters for software to read: 64 bits wide, so that they never come round again."""
+"""Counters for software to read: 64 bits wide, so that they never come round again.
+
+Clock domain: ``sync``. Latency: 2 cycles. Throughput: an amount each cycle.
+"""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
@@ -24,6 +27,11 @@ class Counter(wiring.Component):
     -------
     amount : In(amount_width)
     count : Out(64)
+
+    Raises
+    ------
+    ValueError
+        If `amount_width` is not as above.
     """
 
     amount: Signal

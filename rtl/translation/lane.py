@@ -14,7 +14,13 @@ from byway.rtl.translation.bypass import BypassBuffer, BypassQueue
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.request import AddressLayout, TranslatedLayout
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "check_room"]
+
+
+def check_room(room: int) -> None:
+    """Raise `ValueError` unless a lane can have `room`."""
+    if room < 2 or room & (room - 1):
+        raise ValueError(f"Room must be a power of two, at least 2, not {room!r}")
 
 
 class Lane(wiring.Component):
@@ -41,6 +47,11 @@ class Lane(wiring.Component):
         A request that may enter the pipeline.
     judged : In(EventSignature(TranslatedLayout(request)))
         A request that leaves it: as many as entered, in order.
+
+    Raises
+    ------
+    ValueError
+        If `room` is not as above.
     """
 
     requests: stream.Interface
@@ -51,6 +62,7 @@ class Lane(wiring.Component):
     judged: Event
 
     def __init__(self, request: AddressLayout, *, room: int = 8):
+        check_room(room)
         self.request = request
         self.room = room
         translated = TranslatedLayout(request)

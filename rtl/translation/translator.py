@@ -23,7 +23,7 @@ from byway.rtl.contract.model import codes
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.fault import FaultLayout, FaultRecordLayout
 from byway.rtl.translation.iotlb import IOTLB, check_geometry
-from byway.rtl.translation.lane import Lane
+from byway.rtl.translation.lane import Lane, check_room
 from byway.rtl.translation.request import PAGE_BITS, AddressLayout, BurstCheck, TranslatedLayout
 from byway.rtl.translation.walker import WalkedLayout, WalkLayout
 from byway.rtl.translation.window import (
@@ -111,6 +111,7 @@ class Translator(wiring.Component):
     ):
         check_requesters(requesters, user_width=user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
+        check_room(room)
         self.requesters = requesters
         self.windows = windows
         self.iotlb_sets = iotlb_sets

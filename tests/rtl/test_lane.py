@@ -166,3 +166,10 @@ def test_a_hold_takes_back_an_offer_that_waits():
     sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_impossible_room_is_refused(room):
+    message = f"^Room must be a power of two, at least 2, not {room}$"
+    with pytest.raises(ValueError, match=message):
+        Lane(REQUEST, room=room)

@@ -438,6 +438,7 @@ def test_both_kinds_keep_their_order_whatever_stalls(seed):
         ({"requesters": 0}, "Requesters must be 1 to 256, not 0"),
         ({"requesters": 3, "user_width": 1}, "Requesters must be 1 to 2, not 3"),
         ({"windows": 0}, "Windows must be 1 to 256, not 0"),
+        ({"room": 3}, "Room must be a power of two, at least 2, not 3"),
     ],
 )
 def test_impossible_parameters_are_refused(parameters, message):
