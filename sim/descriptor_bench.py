@@ -92,6 +92,11 @@ class FrameRequest:
 
     def verdict(self, granted: Set[str]) -> int:
         """The status that the parser gives it, for a ring with these offloads granted."""
+        failures = self.failures(granted)
+        return next((code for code, failed in failures.items() if failed), _STATUS.SUCCESS)
+
+    def failures(self, granted: Set[str]) -> dict[Any, bool]:
+        """For each status but success whether it applies, in the order in which they are told."""
         ip, l4, header, total = (
             self.ip_offset,
             self.l4_offset,
@@ -112,10 +117,10 @@ class FrameRequest:
         past_frame = any(
             least_end[name] > total for name in wanted & least_end.keys()
         )  # Large send checks its header instead.
-        bad_offsets = ip % 2 or l4 % 2 or ip < 14 or l4 < ip + 20
+        bad_offsets = (ip | l4) % 2 == 1 or ip < 14 or l4 < ip + 20
         longest = ip + 65_535 if large_send else _MAXIMUM_FRAME
 
-        failures = {
+        return {
             _STATUS.FRAGMENT_COUNT: not 1 <= self.count <= _MOST_FRAGMENTS,
             _STATUS.LENGTH_SHORT: total < 14 or any(not part.length for part in self.fragments),
             _STATUS.LENGTH_MISMATCH: total != sum(part.length for part in self.fragments),
@@ -131,7 +136,6 @@ class FrameRequest:
                 _MINIMUM_MSS <= self.mss <= _MAXIMUM_MSS and header + self.mss <= _MAXIMUM_FRAME
             ),
         }
-        return next((code for code, failed in failures.items() if failed), _STATUS.SUCCESS)
 
     def command(self) -> dict[str, int]:
         """The `FrameCommand` of the frame, if it is good."""
