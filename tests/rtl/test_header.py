@@ -95,7 +95,7 @@ class Bench:
         simulator.run()
 
     async def pass_payload(self, ctx):
-        """Or what else is not the copier's business, for some cycles or none."""
+        """Cycles in which no word of the header is wanted, or none."""
         while self.rng.random() < self.pause:
             await self.cycle(ctx)
 
@@ -165,7 +165,7 @@ def test_every_segment_has_its_header(size, stall, pause):
     data_width, maximum_header = size
     seed = f"{size} {stall} {pause}"
     rng = random.Random(seed)
-    frames = [random_frame(rng, maximum_header) for _ in range(20)]
+    frames = [random_frame(rng, maximum_header) for _ in range(14)]
     Bench(
         data_width=data_width,
         maximum_header=maximum_header,
