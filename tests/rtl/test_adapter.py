@@ -292,3 +292,16 @@ def test_segments_follow_each_other_with_exactly_the_gap():
     bench.check()
     for earlier, later in pairwise(bench.wire):
         assert later.first_cycle - earlier.last_cycle == 1 + GAP
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"rings": 0}, "Rings must be 1 to 32, not 0"),
+        ({"rings": 33}, "Rings must be 1 to 32, not 33"),
+        ({"data_width": 32}, "Data width must be 64 or 128, not 32"),
+    ],
+)
+def test_impossible_parameters_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Adapter(**parameters)
