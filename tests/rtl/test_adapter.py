@@ -18,7 +18,7 @@ from scapy.layers.l2 import Ether
 from byway.rtl.adapter import Adapter
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes, record
-from byway.rtl.transmit.transmit_path import READ_SLOTS
+from byway.rtl.transmit.transmit_path import READ_SLOTS, TransmitPath
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.board.gmii_sink import judge
 from byway.sim.descriptor_bench import Fragment, FrameRequest
@@ -304,4 +304,4 @@ def test_segments_follow_each_other_with_exactly_the_gap():
 )
 def test_impossible_parameters_are_refused(parameters, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        Adapter(**parameters)
+        TransmitPath(**parameters)
