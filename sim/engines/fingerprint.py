@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import platform
 from collections.abc import Callable
 from importlib import metadata
@@ -27,7 +28,12 @@ def fingerprint(make: Callable[[], wiring.Component]) -> str | None:
     if isinstance(make, functools.partial) and not make.args:
         make, parameters = make.func, make.keywords
     is_ours = isinstance(make, type) and make.__module__.startswith(f"{byway.rtl.__name__}.")
-    if not is_ours or not all(isinstance(value, int | str) for value in parameters.values()):
+    if not is_ours:
+        return None
+    arguments = inspect.signature(make).bind(**parameters)
+    arguments.apply_defaults()
+    parameters = arguments.arguments
+    if not all(isinstance(value, int | str) for value in parameters.values()):
         return None
     return f"{make.__module__}.{make.__qualname__} {sorted(parameters.items())} {_sources()}"
 

@@ -1,8 +1,13 @@
-"""The machine of FIG. 5: partition manager, hosting and hosted partition, set up by method 600."""
+"""The machine of FIG. 5: partition manager, hosting and hosted partitions, set up by method 600."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from byway.rtl.contract.model import constant
+from byway.rtl.contract.model import MAXIMUM_RINGS, constant
+from byway.rtl.shared_adapter import SharedAdapter
+from byway.sim.board.axi_memory import MemoryManner
+from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import Engine
 from byway.sim.scenarios.transfer import DoorbellWatch
 from byway.sw.hardware import PhysicalMemory, RegisterBus
@@ -13,7 +18,17 @@ from byway.sw.manager.memory import PartitionMemory
 from byway.sw.methods import method_600, station_address
 from byway.sw.stack.network_device import NetworkDevice
 
-__all__ = ["MAXIMUM_MTU", "MINIMUM_MTU", "PARTITION_BYTES", "Counts", "Host", "Machine"]
+__all__ = [
+    "MAXIMUM_HOSTED",
+    "MAXIMUM_MTU",
+    "MINIMUM_MTU",
+    "PARTITION_BYTES",
+    "Counts",
+    "Host",
+    "Machine",
+    "adapter_for",
+    "board_for",
+]
 
 #: Longest IP packets that may be chosen: what every host must take [RFC 791], and what fits the
 #: adapter's longest frame behind an Ethernet header.
@@ -22,6 +37,34 @@ MAXIMUM_MTU = constant("frame_limits.maximum_frame") - 14
 
 #: Memory of each partition.
 PARTITION_BYTES = 4 << 20
+
+#: Most hosted partitions: each has a ring, and the owner has one.
+MAXIMUM_HOSTED = MAXIMUM_RINGS - 1
+
+#: Of the manager: tables of the windows.
+_MANAGER_BYTES = 8 << 20
+_WINDOWS = 4
+
+
+def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdapter]:
+    """What makes an adapter with a ring and a window for the owner and each hosted partition.
+
+    Parameters
+    ----------
+    hosted : int
+        Hosted partitions, 1 to `MAXIMUM_HOSTED`.
+    data_width : int
+        Width of the memory bus in bits.
+    """
+    rings = 1 + hosted
+    return partial(SharedAdapter, rings=rings, windows=max(_WINDOWS, rings), data_width=data_width)
+
+
+def board_for(hosted: int, manner: MemoryManner) -> BoardParameters:
+    """A board with memory for the partitions of a `Machine` and for their manager."""
+    return BoardParameters(
+        memory_bytes=(1 + hosted) * PARTITION_BYTES + _MANAGER_BYTES, memory=manner
+    )
 
 
 @dataclass(frozen=True)
@@ -73,31 +116,41 @@ class _WatchedHardware:
 
 
 class Machine:
-    """A hosting partition that owns the adapter of `engine`, and a hosted one that shares it.
+    """A hosting partition that owns the adapter of `engine`, and hosted ones that share it.
 
     Parameters
     ----------
     engine : Engine
-        Runs the adapter; its memory holds two partitions and the manager's tables.
+        Runs an adapter of `adapter_for` on a board of `board_for`.
     mtu : int
         Longest IP packet on the wire, in bytes.
+    hosted : int
+        How many hosted partitions.
 
     Attributes
     ----------
     manager : PartitionManager
-    hosted, owner : Host
-        Who sends over the redirected path, and who sends from its own memory.
+    hosted : tuple of Host
+        Who sends over the redirected path.
+    owner : Host
+        Who sends from its own memory.
     doorbells : DoorbellWatch
     """
 
-    def __init__(self, engine: Engine, *, mtu: int):
+    def __init__(self, engine: Engine, *, mtu: int, hosted: int = 1):
         self.doorbells = DoorbellWatch(engine)
         self.manager = PartitionManager(_WatchedHardware(engine, self.doorbells))
         hosting = self.manager.create_partition("hosting", PARTITION_BYTES)
-        hosted = self.manager.create_partition("hosted", PARTITION_BYTES)
-        shared = method_600(self.manager, hosting, [hosted], wishes=Wishes(mtu=mtu))
+        sharers = [
+            self.manager.create_partition(f"hosted{number}", PARTITION_BYTES)
+            for number in range(1, hosted + 1)
+        ]
+        shared = method_600(self.manager, hosting, sharers, wishes=Wishes(mtu=mtu))
         self._driver = shared.driver
-        self.hosted = Host(hosted.memory, shared.devices[0])
+        self.hosted = tuple(
+            Host(partition.memory, device)
+            for partition, device in zip(sharers, shared.devices, strict=True)
+        )
         owner_device = OwnerDevice(shared.driver, station_address(hosting), mtu=mtu)
         self.owner = Host(hosting.memory, owner_device)
 

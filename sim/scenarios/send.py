@@ -18,12 +18,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
-from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
-from byway.sim.scenarios.machine import Host, Machine
+from byway.sim.scenarios.machine import Host, Machine, adapter_for, board_for
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
 from byway.sim.wire.capture import Capture
 from byway.sim.wire.link_partner import LinkPartner
@@ -248,9 +246,9 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
     with _results_folder(folder) as results, contextlib.ExitStack() as stack:
         suffix = waveform_suffix(options.engine)
         wave = results / f"wave{suffix}" if options.waveform else None
-        parameters = BoardParameters(memory=MemoryManner(latency=options.memory_latency))
+        parameters = board_for(1, MemoryManner(latency=options.memory_latency))
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
-            engine = open_engine(options.engine, SharedAdapter, parameters, waveform=wave)
+            engine = open_engine(options.engine, adapter_for(1), parameters, waveform=wave)
         stack.callback(engine.close)
         capture = stack.enter_context(Capture(results / "wire.pcapng"))
         bars = stack.enter_context(_Bars(len(data)))
@@ -258,7 +256,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         machine = run.machine
 
         before = machine.counts()
-        redirected, partner, copied = run.transfer("redirected", machine.hosted, _HOSTED_ADDRESS)
+        redirected, partner, copied = run.transfer("redirected", machine.hosted[0], _HOSTED_ADDRESS)
         after = machine.counts()
         page = ManagerPage(engine.registers, MANAGER_PAGE)
         hits, misses = page.iotlb_hits.read().count, page.iotlb_misses.read().count

@@ -64,6 +64,6 @@ def hosted_and_owner_send_over_tcp(bench: FlowBench) -> None:
     bench.stall(0.1, longest_latency=20)
     engine = FlowEngine(bench)
     machine = Machine(engine, mtu=_MTU)
-    _send(engine, machine, machine.hosted, _HOSTED, bench.rng.randbytes(40_321))
+    _send(engine, machine, machine.hosted[0], _HOSTED, bench.rng.randbytes(40_321))
     _send(engine, machine, machine.owner, _OWNER, bench.rng.randbytes(14_321))
     _check(bench, machine)

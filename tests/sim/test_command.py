@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from byway.sim import command
+from byway.sim.commands import send as send_command
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.open_engine import ENGINES
 from byway.sim.scenarios import send as scenario
@@ -39,7 +40,7 @@ def no_run(monkeypatch):
     def start(*_arguments, **_more):
         raise AssertionError("a run began")
 
-    monkeypatch.setattr(command, "send", start)
+    monkeypatch.setattr(send_command, "send", start)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -173,7 +174,6 @@ def test_absent_simulator_is_named_and_nothing_is_left(
     engine, program, file, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    monkeypatch.setattr(scenario, "SharedAdapter", lambda: None)
     out = tmp_path / "not yet" / "out"
     line = refused(["send", file, "--engine", engine, "--out", out], tmp_path, capsys)
     assert line == f"The engine {engine} needs {program}, which is not installed"
@@ -240,7 +240,6 @@ def test_failure_in_the_middle_leaves_no_half_written_file(
     out.mkdir()
     (out / "result.json").write_text("of an earlier run")
     before = tree(tmp_path)
-    monkeypatch.setattr(scenario, "SharedAdapter", lambda: None)
     monkeypatch.setattr(scenario, "open_engine", lambda *_a, **_m: Broken(error))
     assert command.main(["send", str(file), "--out", str(out)]) == code
     errors = capsys.readouterr().err.strip().splitlines()
@@ -250,7 +249,6 @@ def test_failure_in_the_middle_leaves_no_half_written_file(
 
 
 def test_failure_takes_the_folders_back_that_it_made(file, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(scenario, "SharedAdapter", lambda: None)
     monkeypatch.setattr(scenario, "open_engine", lambda *_a, **_m: Broken(EngineError("gone")))
     before = tree(tmp_path)
     assert command.main(["send", str(file), "--out", str(tmp_path / "a" / "b")]) == 2
@@ -277,7 +275,7 @@ def asked(monkeypatch):
         kept.update(data=data, options=options, folder=folder, name=name)
         return result_of(name, **kept["more"])
 
-    monkeypatch.setattr(command, "send", send)
+    monkeypatch.setattr(send_command, "send", send)
     return kept
 
 

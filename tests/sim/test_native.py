@@ -53,6 +53,7 @@ def test_second_start_neither_elaborates_nor_compiles(monkeypatch):
 def test_fingerprint_tells_parameters_and_sources_apart(tmp_path, monkeypatch):
     first = fingerprint(SharedAdapter)
     assert first == fingerprint(functools.partial(SharedAdapter))
+    assert first == fingerprint(functools.partial(SharedAdapter, data_width=64, rings=2))
     others = {
         fingerprint(functools.partial(SharedAdapter, rings=3)),
         fingerprint(functools.partial(SharedAdapter, windows=3)),

@@ -82,7 +82,7 @@ def one_adapter():
         return texts[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenario, "SharedAdapter", lambda: adapter)
+        patch.setattr(scenario, "adapter_for", lambda _hosted: lambda: adapter)
         patch.setattr(cocotb, "to_verilog", to_verilog)
         patch.setattr(native_build, "fingerprint", lambda _make: known)
         yield

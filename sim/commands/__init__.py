@@ -1,0 +1,1 @@
+"""What the ``byway`` command can do, a file for each of its commands."""

@@ -1,0 +1,62 @@
+"""What the arguments of several commands have in common."""
+
+import argparse
+from collections.abc import Callable
+from typing import Protocol
+
+from byway.sim.engines.open_engine import ENGINES
+from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
+
+__all__ = ["Commands", "UserError", "add_engine", "add_machine", "number"]
+
+
+class UserError(Exception):
+    """Something that the user gave cannot be used; the text names it in one line."""
+
+
+class Commands(Protocol):
+    """What ``argparse.ArgumentParser.add_subparsers`` returns."""
+
+    def add_parser(
+        self, name: str, *, help: str, description: str, usage: str | None = None
+    ) -> argparse.ArgumentParser:
+        """Return the parser of a new command."""
+        ...
+
+
+def number(name: str, low: int, high: int) -> Callable[[str], int]:
+    """What parses a whole number from `low` to `high` that the user calls `name`."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(
+                f"{name} must be a whole number from {low} to {high}, not {text!r}"
+            )
+        return int(text)
+
+    return parse
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Let the user choose what runs the RTL."""
+    parser.add_argument(
+        "--engine", choices=ENGINES, default=ENGINES[0], help="what runs the RTL (%(default)s)"
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Let the user choose the wire's MTU and the memory's latency."""
+    parser.add_argument(
+        "--mtu",
+        type=number("MTU", MINIMUM_MTU, MAXIMUM_MTU),
+        default=1500,
+        metavar="N",
+        help=f"longest IP packet on the wire, {MINIMUM_MTU} to {MAXIMUM_MTU} (%(default)s)",
+    )
+    parser.add_argument(
+        "--memory-latency",
+        type=number("memory latency", 0, 10_000),
+        default=0,
+        metavar="N",
+        help="cycles added to each access to system memory (%(default)s)",
+    )
