@@ -18,8 +18,8 @@ from byway.sw.hosted.set_up import Granted, LoginQueues, Script, SetUpError, Wis
 from byway.sw.hosted.transmit_queue import TransmitQueue
 from byway.sw.manager.connection import VirtualEnd
 from byway.sw.manager.memory import PAGE_SIZE
+from byway.sw.stack.buffer_ring import BufferRing
 from byway.sw.stack.frame_ledger import FrameLedger, Mapping
-from byway.sw.stack.header_pool import HeaderPool
 from byway.sw.stack.network_device import DeviceUser, Features, Frame
 from byway.sw.vnic.codes import LinkState, VnicReturnCode
 from byway.sw.vnic.command_queue import CommandQueue
@@ -84,7 +84,7 @@ class HostedDriver:
         self._channel = CommandChannel(self._queue.send, self._indicated)
         self._grants = Grants(self._window, self._channel, self._grant_changed)
         pool = end.owner.memory.allocate(_POOL_BYTES, align=PAGE_SIZE)
-        self._pool = HeaderPool(end.owner.memory, pool, _POOL_BYTES)
+        self._pool = BufferRing(end.owner.memory, pool, _POOL_BYTES)
         self._pool_mapping = self._grants.map(pool, _POOL_BYTES)
         self._receive_mapping: Mapping | None = None
         self._completion_queues: tuple[SubQueue, SubQueue] | None = None

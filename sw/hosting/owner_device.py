@@ -11,8 +11,8 @@ from byway.sw.contract.records import Completion, TransmitStatus
 from byway.sw.contract.registers import RingStopReason
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.transmit_request import DmaFragment, TransmitRequest, entries_of
+from byway.sw.stack.buffer_ring import BufferRing
 from byway.sw.stack.frame_ledger import FrameLedger, Mapping, MappingTable, Outgoing
-from byway.sw.stack.header_pool import HeaderPool
 from byway.sw.stack.network_device import DeviceUser, Features, Frame, FrameOutcome
 
 __all__ = ["OwnerDevice"]
@@ -61,7 +61,7 @@ class OwnerDevice:
             maximum_header=mtu + _ETHERNET_HEADER,
         )
         buffer = self._ring.window.allocate(_POOL_BYTES, read=True)
-        pool = HeaderPool(driver.partition.memory, buffer.address, buffer.length)
+        pool = BufferRing(driver.partition.memory, buffer.address, buffer.length)
         self._mappings = MappingTable(_MAPPINGS, self._unmap)
         pool_mapping = self._mappings.add(buffer.address, buffer.length, buffer.ioba)
         self._ledger = FrameLedger(self.features, pool, pool_mapping, self._mappings)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from byway.sw.stack.header_pool import HeaderPool
+from byway.sw.stack.buffer_ring import BufferRing
 from byway.sw.stack.network_device import Features, Fragment, Frame, FrameOutcome
 
 __all__ = ["FrameLedger", "Mapping", "MappingTable", "Outgoing", "Piece", "check_frame"]
@@ -162,7 +162,7 @@ class FrameLedger:
     ----------
     features : Features
         What frames may ask for.
-    pool : HeaderPool
+    pool : BufferRing
         Where headers go.
     pool_mapping : Mapping
         Where the adapter finds the pool.
@@ -173,7 +173,7 @@ class FrameLedger:
     def __init__(
         self,
         features: Features,
-        pool: HeaderPool,
+        pool: BufferRing,
         pool_mapping: Mapping,
         mappings: MappingTable,
     ):

@@ -1,8 +1,8 @@
-"""The header pool: headers lie whole and apart until removed, in whatever order that happens."""
+"""The buffer ring: what lies there is whole and apart until removed, in whatever order."""
 
 import random
 
-from byway.sw.stack.header_pool import HeaderPool
+from byway.sw.stack.buffer_ring import BufferRing
 
 BASE, LENGTH = 0x1000, 4096
 
@@ -11,7 +11,7 @@ def test_headers_lie_whole_and_apart_until_they_are_removed(machine):
     seed = 3
     generator = random.Random(seed)
     memory = machine.hosted.memory
-    pool = HeaderPool(memory, BASE, LENGTH)
+    pool = BufferRing(memory, BASE, LENGTH)
     live: dict[int, bytes] = {}
     refused = 0
     for _ in range(5000):
@@ -36,7 +36,7 @@ def test_the_room_promised_is_there(machine):
     seed = 4
     generator = random.Random(seed)
     for _ in range(300):
-        pool = HeaderPool(machine.hosted.memory, BASE, LENGTH)
+        pool = BufferRing(machine.hosted.memory, BASE, LENGTH)
         placed = [pool.place(bytes(generator.randrange(1, 500))) for _ in range(5)]
         for address in placed[: generator.randrange(6)]:
             assert address is not None
