@@ -46,6 +46,9 @@ class Adapter(wiring.Component):
     transmit_enable : In(1)
         The MAC lets frames leave.
     counters : Out(AdapterCounters())
+    idle : Out(1)
+        No entries and no frames are on their way, but for frames that wait until they may leave.
+        2 cycles late.
     m_axi : Out(AXI4Signature)
         To memory; AxUSER is the ring.
     gmii : Out(GmiiTransmitSignature())
@@ -60,6 +63,7 @@ class Adapter(wiring.Component):
     status: Any
     transmit_enable: Signal
     counters: Any
+    idle: Signal
     m_axi: Any
     gmii: Any
 
@@ -73,6 +77,7 @@ class Adapter(wiring.Component):
                 "status": Out(RingStatus()).array(rings),
                 "transmit_enable": In(1),
                 "counters": Out(AdapterCounters()),
+                "idle": Out(1),
                 "m_axi": Out(self.transmit_path.axi),
                 "gmii": Out(GmiiTransmitSignature()),
             }
@@ -90,6 +95,10 @@ class Adapter(wiring.Component):
         wiring.connect(m, path.frame, mac.frame)
         wiring.connect(m, mac.gmii, wiring.flipped(self.gmii))
         m.d.comb += mac.enable.eq(self.transmit_enable)
+
+        # Between the last end and the wire a frame is offered to the MAC, or being sent.
+        leaves = path.frame.valid & path.frame.ready
+        m.d.sync += self.idle.eq(path.idle & ~mac.busy & ~leaves)
 
         amounts = {
             "frames": mac.sent,

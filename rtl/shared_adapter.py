@@ -27,7 +27,11 @@ from byway.rtl.mac.gmii import GmiiTransmitSignature
 from byway.rtl.translation.bridge import TranslationBridge
 from byway.rtl.transmit.transmit_path import USER_WIDTH, id_width
 
-__all__ = ["SharedAdapter"]
+__all__ = ["SETTLING", "SharedAdapter"]
+
+#: Cycles for which all must seem at rest before it is: more than there are pipeline registers
+#: behind anything that tells that it is busy, and before anything that does, interrupts included.
+SETTLING = 16
 
 
 class SharedAdapter(wiring.Component):
@@ -50,6 +54,12 @@ class SharedAdapter(wiring.Component):
         System memory, by system addresses. The top bit of an ARID marks reads of TCE tables.
     gmii : Out(GmiiTransmitSignature())
     adapter_interrupt, manager_interrupt : Out(1)
+    quiescent : Out(1)
+        Nothing is under way: while this is high and no valid comes in from software or memory, no
+        flip-flop and no memory of the adapter changes. A ring that is stopped or disabled is at
+        rest, whatever it still holds; frames that wait for a disabled MAC are at rest once all of
+        them are completed. It falls a cycle after anything comes in, and rises `SETTLING` cycles
+        after the last of it has gone.
     """
 
     s_axil: Any
@@ -57,6 +67,7 @@ class SharedAdapter(wiring.Component):
     gmii: Any
     adapter_interrupt: Signal
     manager_interrupt: Signal
+    quiescent: Signal
 
     def __init__(self, *, rings: int = 2, windows: int = 4, data_width: int = 64):
         self.rings = rings
@@ -81,6 +92,7 @@ class SharedAdapter(wiring.Component):
                 "gmii": Out(GmiiTransmitSignature()),
                 "adapter_interrupt": Out(1),
                 "manager_interrupt": Out(1),
+                "quiescent": Out(1),
             }
         )
 
@@ -96,7 +108,20 @@ class SharedAdapter(wiring.Component):
         wiring.connect(m, adapter.gmii, wiring.flipped(self.gmii))
         self._connect_manager_page(m)
         self._connect_adapter_page(m)
+        self._watch(m)
         return m
+
+    def _watch(self, m: Module) -> None:
+        """Tell when all is at rest. What waits has a signal here; what only passes has settled."""
+        axil, axi = self.s_axil, self.m_axi
+        comes = Cat(axil.awvalid, axil.wvalid, axil.arvalid, axi.rvalid, axi.bvalid)
+        active = Signal()
+        m.d.sync += active.eq(self._bank.busy | ~self._adapter.idle | ~self._bridge.idle)
+        settled = Signal(range(SETTLING))
+        with m.If(comes.any() | active):
+            m.d.sync += [settled.eq(0), self.quiescent.eq(0)]
+        with m.Elif(~self.quiescent):
+            m.d.sync += [settled.eq(settled + 1), self.quiescent.eq(settled == SETTLING - 1)]
 
     def _connect_manager_page(self, m: Module) -> None:
         page, bridge = self._bank.manager, self._bridge

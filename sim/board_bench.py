@@ -22,6 +22,7 @@ _ADAPTER = wiring.Signature(
         "gmii": Out(GmiiTransmitSignature()),
         "adapter_interrupt": Out(1),
         "manager_interrupt": Out(1),
+        "quiescent": Out(1),
     }
 )
 

@@ -70,6 +70,8 @@ class RegisterBank(wiring.Component):
     -------
     s_axil : In(AXI4LiteSignature)
         Software. The address has as many bits as the register space needs.
+    busy : Out(1)
+        An access has begun, if only with its address or its data, and has not been answered.
     manager, adapter, doorbell
         Pages, and in them arrays, registers and fields as in ``byway.rdl``.
 
@@ -80,6 +82,7 @@ class RegisterBank(wiring.Component):
     """
 
     s_axil: Any
+    busy: Signal
     manager: Any
     adapter: Any
     doorbell: Any
@@ -88,14 +91,15 @@ class RegisterBank(wiring.Component):
         self.space = register_space(rings=rings, windows=windows)
         self._addr_width = (self.space.size - 1).bit_length()
         bus = AXI4LiteSignature(addr_width=self._addr_width)
-        super().__init__({"s_axil": In(bus), **_group_members(self.space)})
+        super().__init__({"s_axil": In(bus), "busy": Out(1), **_group_members(self.space)})
 
     def elaborate(self, platform):
         """Describe the two ways to the registers."""
         m = Module()
         words = list(self._words())
-        self._elaborate_write(m, [word for word in words if word.writable])
-        self._elaborate_read(m, [word for word in words if word.readable])
+        writing = self._elaborate_write(m, [word for word in words if word.writable])
+        reading = self._elaborate_read(m, [word for word in words if word.readable])
+        m.d.comb += self.busy.eq(writing | reading)
         return m
 
     def _words(self) -> Iterator["_Word"]:
@@ -113,8 +117,11 @@ class RegisterBank(wiring.Component):
             [word.address >> _WORD_SHIFT for word in words], self._addr_width - _WORD_SHIFT
         )
 
-    def _elaborate_write(self, m: Module, words: list["_Word"]) -> None:
-        """Describe AW, W and B, and the fields that software writes."""
+    def _elaborate_write(self, m: Module, words: list["_Word"]) -> Value:
+        """Describe AW, W and B, and the fields that software writes.
+
+        Returns whether a write is under way.
+        """
         axil = self.s_axil
         m.submodules.write_decoder = decoder = self._decoder(words)
         m.submodules.write_answer = answer = SelectTree(len(words), 1)
@@ -156,9 +163,10 @@ class RegisterBank(wiring.Component):
             for part in word.parts():
                 if part.field.writable:
                     part.elaborate_write(m, decoder.select[number], write)
+        return ~(address_ready & data_ready)
 
-    def _elaborate_read(self, m: Module, words: list["_Word"]) -> None:
-        """Describe AR and R, and the copy of a high half."""
+    def _elaborate_read(self, m: Module, words: list["_Word"]) -> Value:
+        """Describe AR and R, and the copy of a high half. Returns whether a read is under way."""
         axil = self.s_axil
         m.submodules.read_decoder = decoder = self._decoder(words)
 
@@ -195,6 +203,7 @@ class RegisterBank(wiring.Component):
             with m.State("ANSWER"), m.If(axil.rready):
                 m.d.sync += [axil.rvalid.eq(0), ready.eq(1)]
                 m.next = "ADDRESS"
+        return ~ready
 
 
 def _field_members(field: Field) -> dict[str, Any]:

@@ -77,6 +77,8 @@ class TranslationBridge(wiring.Component):
         Taking back.
     fault_status, fault_record, fault_address : Out(...)
         Refusals, as `FaultLog` shows them.
+    idle : Out(1)
+        No access of the master and no walk is under way, nor an invalidation.
     iotlb_hit, iotlb_miss, fault : Out(1)
         A pulse for each request that the IOTLB answered, each walk, each refusal.
 
@@ -94,6 +96,7 @@ class TranslationBridge(wiring.Component):
     fault_status: Any
     fault_record: data.View
     fault_address: Signal
+    idle: Signal
     iotlb_hit: Signal
     iotlb_miss: Signal
     fault: Signal
@@ -142,6 +145,7 @@ class TranslationBridge(wiring.Component):
                 "fault_status": Out(FaultStatusSignature()),
                 "fault_record": Out(FaultRecordLayout()),
                 "fault_address": Out(64),
+                "idle": Out(1),
                 "iotlb_hit": Out(1),
                 "iotlb_miss": Out(1),
                 "fault": Out(1),
@@ -199,6 +203,7 @@ class TranslationBridge(wiring.Component):
         connect(m, invalidator.invalidation, translator.invalidate)
         m.d.comb += translator.hold.eq(invalidator.hold)
         m.d.comb += invalidator.idle.eq(translator.idle & reads.idle & writes.idle)
+        m.d.comb += self.idle.eq(invalidator.idle & ~invalidator.hold)
         connect(m, translator.fault, fault_log.fault)
         connect(m, fault_log.fault_status, flipped(self.fault_status))
         m.d.comb += self.fault_record.eq(fault_log.fault_record)

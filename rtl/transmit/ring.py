@@ -227,6 +227,8 @@ class TransmitRing(wiring.Component):
         Write no more completions of this ring: one was refused.
     completed, refused, discarded : In(1)
         A completion has been written, has been refused, has been left out. One at a time.
+    idle : Out(1)
+        No entries are on their way, and no frame from its last entry to its completion.
 
     Raises
     ------
@@ -253,6 +255,7 @@ class TransmitRing(wiring.Component):
     completed: Signal
     refused: Signal
     discarded: Signal
+    idle: Signal
 
     def __init__(self, *, addr_width: int = 64, data_width: int = 64):
         if addr_width not in range(32, 65):
@@ -280,6 +283,7 @@ class TransmitRing(wiring.Component):
                 "completed": In(1),
                 "refused": In(1),
                 "discarded": In(1),
+                "idle": Out(1),
             }
         )
 
@@ -400,9 +404,8 @@ class TransmitRing(wiring.Component):
             m.d.sync += [status.stopped.eq(1), status.reason.eq(stop_reason), status.stop.eq(1)]
 
         # Drain when disabled; start afresh when enabled.
-        is_idle = Signal()
         m.d.comb += [
-            is_idle.eq(
+            self.idle.eq(
                 ~fetch.valid
                 & (received == fetched[: len(received)])
                 & ((frames == 0) | self.mute)
@@ -413,7 +416,7 @@ class TransmitRing(wiring.Component):
         ]
         with m.If(status.active & ~config.enable):
             m.d.sync += draining.eq(1)
-        with m.If(draining & is_idle):
+        with m.If(draining & self.idle):
             m.d.sync += [status.active.eq(0), draining.eq(0)]
         with m.If(self.starts):
             state = (producer, fetched, received, further, failed, frames, self.ready, self.mute)

@@ -83,6 +83,8 @@ class TransmitRings(wiring.Component):
         High for one cycle for each completion with a status other than success.
     busy : Out(1)
         A frame has been started and has not ended.
+    idle : Out(1)
+        All rings are idle. A cycle late.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class TransmitRings(wiring.Component):
     ends: stream.Interface
     dropped: Signal
     busy: Signal
+    idle: Signal
 
     def __init__(
         self,
@@ -133,6 +136,7 @@ class TransmitRings(wiring.Component):
                 "ends": In(stream.Signature(FrameEnd())),
                 "dropped": Out(1),
                 "busy": Out(1),
+                "idle": Out(1),
             }
         )
 
@@ -193,6 +197,7 @@ class TransmitRings(wiring.Component):
         ended = self.ends.valid & self.ends.ready
         m.d.sync += unended.eq(unended + parser.started - ended)
         m.d.comb += self.busy.eq(unended.any())
+        m.d.sync += self.idle.eq(Cat(ring.idle for ring in rings).all())
         return m
 
     def _request(self, m: Module, rings: list[TransmitRing]) -> None:

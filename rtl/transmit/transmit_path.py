@@ -67,6 +67,9 @@ class TransmitPath(wiring.Component):
         Frames for the wire; valid does not fall inside a frame.
     busy : Out(1)
         A frame has been started and is not in the frame buffer yet.
+    idle : Out(1)
+        No entries are on their way, and no frame from its last entry to its completion; frames may
+        still wait for the wire. A cycle late.
     dropped : Out(1)
         One cycle for each frame or super-frame that was dropped.
     segments : Out(16)
@@ -83,6 +86,7 @@ class TransmitPath(wiring.Component):
     m_axi: Any
     frame: stream.Interface
     busy: Signal
+    idle: Signal
     dropped: Signal
     segments: Signal
 
@@ -101,6 +105,7 @@ class TransmitPath(wiring.Component):
                 "m_axi": Out(self.axi),
                 "frame": Out(stream.Signature(BeatLayout(data_width))),
                 "busy": Out(1),
+                "idle": Out(1),
                 "dropped": Out(1),
                 "segments": Out(16),
             }
@@ -155,6 +160,8 @@ class TransmitPath(wiring.Component):
         wiring.connect(m, checksummer.insertions, buffer.insertions)
         wiring.connect(m, buffer.frame, wiring.flipped(self.frame))
         wiring.connect(m, buffer.ends, rings.ends)
+
+        m.d.comb += self.idle.eq(rings.idle)
 
         # A frame is remembered as a super-frame until it ends, for the counter of segments.
         m.submodules.kinds = kinds = SyncFIFO(width=1, depth=2 * FRAMES_AHEAD)

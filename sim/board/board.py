@@ -53,7 +53,8 @@ class Board:
         self._memory = AxiMemory(pins, storage, parameters.memory)
         self._sink = GmiiSink(pins, self.frames)
         self._lines = tuple(
-            pins.outputs[name].mask for name in ("adapter_interrupt", "manager_interrupt")
+            pins.outputs[name].mask
+            for name in ("adapter_interrupt", "manager_interrupt", "quiescent")
         )
         self._not_wire = ~self._sink.mask
         self._quiet_outputs = -1
@@ -69,6 +70,11 @@ class Board:
     def manager_interrupt(self) -> bool:
         """Level of the line to the partition manager."""
         return bool(self.outputs & self._lines[1])
+
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter."""
+        return bool(self.outputs & self._lines[2])
 
     @property
     def attention(self) -> bool:

@@ -86,6 +86,11 @@ class AmaranthEngine:
         """Level of the line to the partition manager."""
         return self._board.manager_interrupt
 
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter."""
+        return self._board.quiescent
+
     def _step(self) -> None:
         before = self._board.cycle
         while self._board.cycle == before:

@@ -162,7 +162,7 @@ class CocotbEngine:
         self.name = simulator
         self.frames: deque[WireFrame] = deque()
         self.cycle = 0
-        self._lines = (False, False)
+        self._lines = (False, False, False)
         self._waveform = waveform
         self._closing = contextlib.ExitStack()
         environment = simulator_environment(simulator)
@@ -272,6 +272,11 @@ class CocotbEngine:
     def manager_interrupt(self) -> bool:
         """Level of the line to the partition manager."""
         return self._lines[1]
+
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter."""
+        return self._lines[2]
 
     def run(self, cycles: int) -> None:
         """Advance until software has something to do, at most `cycles`, at least one."""

@@ -102,7 +102,7 @@ async def serve(dut) -> None:
                 near.send(
                     (
                         board.cycle,
-                        (board.adapter_interrupt, board.manager_interrupt),
+                        (board.adapter_interrupt, board.manager_interrupt, board.quiescent),
                         list(board.frames),
                         int(board.master.response),
                         board.master.data,

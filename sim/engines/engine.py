@@ -31,6 +31,14 @@ class Engine(Hardware, Protocol):
         """Frames that came off the wire and that nobody has taken yet."""
         ...
 
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter: it stays as it is until software or memory acts.
+
+        As the interrupt lines, the level in the last cycle that was run.
+        """
+        ...
+
     def run(self, cycles: int) -> None:
         """Advance until software has something to do, at most `cycles`, at least one.
 

@@ -1,8 +1,9 @@
 """The native engine: the adapter and its board compiled to one shared library.
 
 The board is that of the other engines once more, in C++ (``sim/native``), over the very bytes that
-system memory is in Python; a call moves time on until software has something to do. Where nothing
-goes in and one more cycle changes nothing at all in the adapter, time leaps: cycles stay exact.
+system memory is in Python; a call moves time on until software has something to do. Where
+nothing goes in and the adapter says that it is quiescent, time leaps, and cycles stay exact: one
+more cycle is run before each leap, and has to leave every byte of the model's state as it was.
 """
 
 import ctypes
@@ -33,6 +34,8 @@ class _State(ctypes.Structure):
         ("response", ctypes.c_uint8),
         ("adapter_interrupt", ctypes.c_uint8),
         ("manager_interrupt", ctypes.c_uint8),
+        ("quiescent", ctypes.c_uint8),
+        ("restless", ctypes.c_uint8),
     ]
 
 
@@ -155,9 +158,22 @@ class NativeEngine:
         """Level of the line to the partition manager."""
         return bool(self._state.manager_interrupt)
 
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter."""
+        return bool(self._state.quiescent)
+
     def run(self, cycles: int) -> None:
-        """Advance until software has something to do, at most `cycles`, at least one."""
+        """Advance until software has something to do, at most `cycles`, at least one.
+
+        Raises `EngineError` if the adapter declares itself quiescent and is not.
+        """
         self._library.byway_run(self._open_board(), 1 if self.frames else cycles)
+        if self._state.restless:
+            raise EngineError(
+                "native: the adapter declared itself quiescent, but its state changed in cycle "
+                f"{self.cycle - 1}"
+            )
         self._take_frames()
 
     def clock_alone(self, cycles: int) -> None:

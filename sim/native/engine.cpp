@@ -30,7 +30,8 @@ struct State {
   uint64_t frames;  // That came off the wire and wait to be taken.
   uint32_t data;    // Of the last register read.
   uint8_t response;
-  uint8_t adapter_interrupt, manager_interrupt;
+  uint8_t adapter_interrupt, manager_interrupt, quiescent;
+  uint8_t restless;  // The adapter said that it was quiescent in the last cycle, and changed.
 };
 
 struct Frame {
@@ -76,14 +77,10 @@ class Board {
     for (uint64_t end = state.cycle + cycles; state.cycle != end;) {
       step();
       if (attention()) return;
-      if (!is_still()) {
-        look_again_in(kFirstLook);
-      } else if (++still_cycles_ >= next_look_ && state.cycle != end) {
-        bool rested = rests();
-        if (attention()) return;
-        if (rested) state.cycle = end;
-        look_again_in(rested ? kFirstLook : 2 * next_look_);
-      }
+      if (!top_->quiescent || !is_still() || state.cycle == end) continue;
+      state.restless = !rests();
+      if (attention() || state.restless) return;
+      state.cycle = end;
     }
   }
 
@@ -124,6 +121,7 @@ class Board {
     state.frames = sink_.frames.size();
     state.adapter_interrupt = top.adapter_interrupt;
     state.manager_interrupt = top.manager_interrupt;
+    state.quiescent = top.quiescent;
     memory_.tick(state.cycle, top);
     master_.tick(top);
     ++state.cycle;
@@ -140,22 +138,16 @@ class Board {
     return state.frames || state.adapter_interrupt || state.manager_interrupt;
   }
 
-  // Nothing goes in, and nothing that is under way outside.
+  // Nothing goes in, and nothing is under way outside.
   bool is_still() const { return memory_.idle() && !master_.busy() && !top_->gmii_tx_en; }
 
-  void look_again_in(uint64_t cycles) {
-    still_cycles_ = 0;
-    next_look_ = cycles;
-  }
-
   // Whether one more cycle changes nothing at all in the adapter: then, as nothing goes in, no
-  // later one does either, and time may jump.
+  // later one does either.
   bool rests() {
     before_.resize(sizeof(*top_->rootp));
     std::memcpy(before_.data(), static_cast<const void*>(top_->rootp), before_.size());
     step();
-    return is_still() &&
-           std::memcmp(before_.data(), static_cast<const void*>(top_->rootp), before_.size()) == 0;
+    return std::memcmp(before_.data(), static_cast<const void*>(top_->rootp), before_.size()) == 0;
   }
 
   void finish_access() {
@@ -180,11 +172,7 @@ class Board {
   byway::RegisterMaster<Top> master_;
   byway::GmiiSink<Top> sink_;
   byway::WireBytes taken_;
-
-  // To look costs as much as a few cycles: do it seldom, and less often the longer it was in vain.
-  static constexpr uint64_t kFirstLook = 32;
-  uint64_t still_cycles_ = 0, next_look_ = kFirstLook;
-  std::vector<uint8_t> before_;
+  std::vector<uint8_t> before_;  // The model's state, a cycle ago.
 };
 
 }  // namespace

@@ -133,6 +133,11 @@ class FlowBench:
         """Level of the line to the partition manager."""
         return bool(self._dut.manager_interrupt.value)
 
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter."""
+        return bool(self._dut.quiescent.value)
+
     def wait_for(self, condition: Callable[[], bool], what: str, cycles: int = 20_000) -> None:
         """Let time pass until `condition`; fails after `cycles`, for want of `what`."""
         end = self.cycle + cycles

@@ -128,6 +128,11 @@ class FlowEngine:
         """Level of the line to the partition manager."""
         return self._bench.manager_interrupt
 
+    @property
+    def quiescent(self) -> bool:
+        """Nothing is under way in the adapter."""
+        return self._bench.quiescent
+
     def run(self, cycles: int) -> None:
         """Advance until software has something to do, at most `cycles`."""
         self._grants.extend()

@@ -214,6 +214,14 @@ def test_board_counts_cycles_and_shows_interrupts(pins):
     assert not board.attention
 
 
+def test_board_shows_quiescence_which_asks_for_nothing(pins):
+    board, _inputs = board_after(pins, [{}, {"quiescent": 1}])
+    assert board.quiescent
+    assert not board.attention
+    board.tick(0)
+    assert not board.quiescent
+
+
 def test_frame_on_the_wire_asks_for_attention(pins):
     stream = PREAMBLE + DATA + zlib.crc32(DATA).to_bytes(4, "little")
     wire = [{"gmii_tx_en": 1, "gmii_txd": value} for value in stream]

@@ -42,7 +42,8 @@ EVERY = ["amaranth", "native", *COMPILED]
 class Registers(wiring.Component):
     """The ports of a shared adapter, with three registers.
 
-    COUNTER counts cycles; a write to LINES sets the interrupt lines; NOTHING is refused.
+    COUNTER counts cycles; a write to LINES sets the interrupt lines, and whether the component
+    calls itself quiescent, which is a lie; NOTHING is refused.
     """
 
     s_axil: Any
@@ -50,6 +51,7 @@ class Registers(wiring.Component):
     gmii: Any
     adapter_interrupt: Signal
     manager_interrupt: Signal
+    quiescent: Signal
 
     def __init__(self):
         memory = AXI4Signature(addr_width=64, data_width=64, id_width=2, user_width=1)
@@ -60,6 +62,7 @@ class Registers(wiring.Component):
                 "gmii": Out(GmiiTransmitSignature()),
                 "adapter_interrupt": Out(1),
                 "manager_interrupt": Out(1),
+                "quiescent": Out(1),
             }
         )
 
@@ -81,6 +84,7 @@ class Registers(wiring.Component):
             with m.If(axil.awaddr == LINES):
                 m.d.sync += self.adapter_interrupt.eq(axil.wdata[0])
                 m.d.sync += self.manager_interrupt.eq(axil.wdata[1])
+                m.d.sync += self.quiescent.eq(axil.wdata[2])
         with m.Elif(axil.bready):
             m.d.sync += axil.bvalid.eq(0)
         return m
@@ -148,6 +152,30 @@ def test_running_ends_when_software_has_something_to_do(engine):
     before = engine.cycle
     engine.run(1000)
     assert engine.cycle == before + 1000
+
+
+@every_engine
+def test_quiescence_is_shown_as_the_adapter_declares_it(engine):
+    engine.run(1)
+    assert not engine.quiescent
+    engine.registers.write(LINES, 4)
+    assert engine.quiescent
+    engine.registers.write(LINES, 0)
+    assert not engine.quiescent
+
+
+def test_quiescence_that_is_a_lie_fails_the_run_on_the_native_engine():
+    engine = start("native")
+    engine.registers.write(LINES, 4)
+    engine.run(1)
+    before = engine.cycle
+    with pytest.raises(EngineError) as error:
+        engine.run(1000)
+    assert str(error.value) == (
+        "native: the adapter declared itself quiescent, but its state changed in cycle "
+        f"{before + 1}"
+    )
+    engine.close()
 
 
 @every_engine

@@ -49,6 +49,7 @@ class ArbitraryMaster(wiring.Component):
                 "gmii": Out(GmiiTransmitSignature()),
                 "adapter_interrupt": Out(1),
                 "manager_interrupt": Out(1),
+                "quiescent": Out(1),
             }
         )
 
