@@ -38,7 +38,8 @@ class BoardParameters:
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> "BoardParameters":
         """The parameters of which `as_dict` made `plain`."""
-        return BoardParameters(**plain | {"memory": MemoryManner(**plain["memory"])})
+        manner = MemoryManner(**plain["memory"])
+        return BoardParameters(**{**plain, "memory": manner})
 
 
 class Board:

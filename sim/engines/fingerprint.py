@@ -24,18 +24,18 @@ def fingerprint(make: Callable[[], wiring.Component]) -> str | None:
     keywords: the netlist follows from those, the sources of `byway.rtl`, and the versions of
     Amaranth and Python.
     """
-    parameters: dict[str, object] = {}
+    keywords: dict[str, object] = {}
+    kind: object = make
     if isinstance(make, functools.partial) and not make.args:
-        make, parameters = make.func, make.keywords
-    is_ours = isinstance(make, type) and make.__module__.startswith(f"{byway.rtl.__name__}.")
-    if not is_ours:
+        kind, keywords = make.func, make.keywords
+    if not isinstance(kind, type) or not kind.__module__.startswith(f"{byway.rtl.__name__}."):
         return None
-    arguments = inspect.signature(make).bind(**parameters)
+    arguments = inspect.signature(kind).bind(**keywords)
     arguments.apply_defaults()
-    parameters = arguments.arguments
-    if not all(isinstance(value, int | str) for value in parameters.values()):
+    parameters = sorted(arguments.arguments.items())
+    if not all(isinstance(value, int | str) for _name, value in parameters):
         return None
-    return f"{make.__module__}.{make.__qualname__} {sorted(parameters.items())} {_sources()}"
+    return f"{kind.__module__}.{kind.__qualname__} {parameters} {_sources()}"
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
@@ -48,7 +49,8 @@ async def load(dut) -> None:
     dut.rst.value = 0
 
     async def read(offset: int) -> int:
-        return int.from_bytes((await master.read(offset, 4)).data, "little")
+        answer: Any = await master.read(offset, 4)
+        return int.from_bytes(answer.data, "little")
 
     async def write(offset: int, value: int) -> None:
         await master.write(offset, value.to_bytes(4, "little"))
