@@ -6,11 +6,8 @@ one, for comparison). What is reported is the first, but for the ratio of the tw
 """
 
 import contextlib
-import errno
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
+from byway.sim.report.results_folder import results_folder
 from byway.sim.scenarios.machine import Host, Machine, adapter_for, board_for
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
 from byway.sim.wire.capture import Capture
@@ -134,28 +132,6 @@ class SendResult:
         return self.sha256_sent == self.sha256_received and not self.bad_frames
 
 
-@contextlib.contextmanager
-def _results_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to, whose files reach `folder` together at the end, or not at all."""
-    with contextlib.ExitStack() as undo:
-        for made in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-            made.mkdir()
-            undo.callback(_remove_if_empty, made)
-        for name in _FILES:
-            if (folder / name).is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
-            yield Path(unfinished)
-            for path in sorted(Path(unfinished).iterdir()):
-                path.replace(folder / path.name)
-        undo.pop_all()
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
 class _Bars:
     """Progress of the two transfers, on standard error."""
 
@@ -243,7 +219,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
     OSError
         `folder` cannot be written to.
     """
-    with _results_folder(folder) as results, contextlib.ExitStack() as stack:
+    with results_folder(folder, _FILES) as results, contextlib.ExitStack() as stack:
         suffix = waveform_suffix(options.engine)
         wave = results / f"wave{suffix}" if options.waveform else None
         parameters = board_for(1, MemoryManner(latency=options.memory_latency))

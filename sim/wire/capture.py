@@ -18,9 +18,7 @@ class Capture:
 
     def write(self, frame: bytes, time_ns: int) -> None:
         """Append `frame`, whose first bit was on the wire at `time_ns` after reset."""
-        packet = Ether(frame)
-        packet.time = time_ns / 1e9
-        self._writer.write(packet)
+        self._writer.write_packet(frame, sec=time_ns / 1e9)
 
     def close(self) -> None:
         """Finish the file."""

@@ -1,0 +1,42 @@
+"""A folder of results that is never seen half-written."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+__all__ = ["results_folder"]
+
+
+@contextlib.contextmanager
+def results_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A folder to write to, whose files reach `folder` together at the end, or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    names : sequence of str
+        Files that may be left.
+
+    Raises `OSError` if `folder` cannot be written to, or holds a folder under one of the names.
+    """
+    with contextlib.ExitStack() as undo:
+        for made in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            made.mkdir()
+            undo.callback(_remove_if_empty, made)
+        for name in names:
+            if (folder / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
+            yield Path(unfinished)
+            for path in sorted(Path(unfinished).iterdir()):
+                path.replace(folder / path.name)
+        undo.pop_all()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
