@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from byway.sim.commands.arguments import UserError
+from byway.sim.commands.live import add_live
 from byway.sim.commands.send import add_send
 from byway.sim.engines.engine import EngineError
 from byway.sim.report.summary import printable
@@ -28,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_send(commands)
+    add_live(commands)
     return parser
 
 

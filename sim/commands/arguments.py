@@ -18,7 +18,13 @@ class Commands(Protocol):
     """What ``argparse.ArgumentParser.add_subparsers`` returns."""
 
     def add_parser(
-        self, name: str, *, help: str, description: str, usage: str | None = None
+        self,
+        name: str,
+        *,
+        help: str,
+        description: str,
+        epilog: str | None = None,
+        usage: str | None = None,
     ) -> argparse.ArgumentParser:
         """Return the parser of a new command."""
         ...

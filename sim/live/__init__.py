@@ -1,0 +1,1 @@
+"""Live traffic: real kernels at both ends of the simulated adapter."""

@@ -1,0 +1,147 @@
+"""What a kernel leaves to its device, in the words of the adapter; the rest is done by CPU.
+
+A TAP offers its kernel one kind of checksum offload, for any protocol. The adapter's are granted by
+protocol: what it does not have the device's driver does by CPU, as drivers of Linux do
+(``skb_checksum_help``), and counts.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from byway.sim.wire.tap import TapOffload
+from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
+from byway.sw.stack.network_device import Features, Offload
+
+__all__ = ["Described", "describe", "tap_offloads"]
+
+_ETHERNET_HEADER = 14
+_VLAN_TAG = 4
+_VLAN_TYPES = (0x8100, 0x88A8)
+_IPV4 = 0x0800
+_TCP, _UDP = 6, 17
+#: Protocol -> (offset of the checksum in its header, offset in the IPv4 header of the protocol).
+_CHECKSUM_OFFSET = {_TCP: 16, _UDP: 6}
+
+
+def tap_offloads(features: Features) -> TapOffload:
+    """What a kernel may leave to a device with `features`.
+
+    A kernel leaves large send only to a device that has checksums, and a checksum of any protocol
+    to one that has any.
+    """
+    offloads = TapOffload(0)
+    if features.checksum_tcp or features.checksum_udp:
+        offloads |= TapOffload.CHECKSUM
+        if features.large_send_v4:
+            # Segments bear CWR as RFC 3168 asks, which is what TSO_ECN promises.
+            offloads |= TapOffload.TSO4 | TapOffload.TSO_ECN
+    return offloads
+
+
+@dataclass(frozen=True)
+class Described:
+    """A frame as a device takes it.
+
+    Attributes
+    ----------
+    frame : bytes
+    header_length : int
+        Bytes of its protocol headers, as far as they are known.
+    offload : Offload
+    by_cpu : bool
+        Its checksum had to be made here.
+    """
+
+    frame: bytes
+    header_length: int
+    offload: Offload
+    by_cpu: bool = False
+
+
+def describe(frame: bytes, header: VirtioNetHeader, features: Features) -> Described:
+    """Say what the adapter is to do with a frame that a kernel sends.
+
+    Parameters
+    ----------
+    frame : bytes
+        Without FCS.
+    header : VirtioNetHeader
+        What the kernel leaves to the device.
+    features : Features
+        What the device does.
+
+    Raises
+    ------
+    ValueError
+        The kernel asks for what it was not offered, or the frame is not what it says.
+    """
+    l2_length, ethertype = _link_layer(frame)
+    l4 = header.checksum_start
+    if not header.needs_checksum:
+        if header.gso is not Gso.NONE:
+            raise ValueError("a super-frame without a checksum to make")
+        return Described(frame, l2_length, Offload())
+    if l4 + header.checksum_offset + 2 > len(frame):
+        raise ValueError(f"a checksum at byte {l4 + header.checksum_offset} of {len(frame)}")
+    protocol = _ipv4_protocol(frame, l2_length, l4) if ethertype == _IPV4 else None
+    known = protocol is not None and header.checksum_offset == _CHECKSUM_OFFSET.get(protocol)
+    l4_length = 0
+    if known:
+        l4_length = 4 * (frame[l4 + 12] >> 4) if protocol == _TCP else 8
+    if header.gso is not Gso.NONE:
+        wanted = header.gso is Gso.TCPV4 and protocol == _TCP and known and header.mss
+        if not (wanted and features.large_send_v4):
+            raise ValueError(f"a super-frame of the kind {header.gso.name}, which was not offered")
+        offload = Offload(
+            mss=header.mss, l2_length=l2_length, l3_length=l4 - l2_length, l4_length=l4_length
+        )
+        return Described(frame, l4 + l4_length, offload)
+    tcp = known and protocol == _TCP and features.checksum_tcp
+    udp = known and protocol == _UDP and features.checksum_udp
+    if not (tcp or udp):
+        summed = _with_checksum(frame, l4, l4 + header.checksum_offset)
+        return Described(summed, l2_length, Offload(), by_cpu=True)
+    offload = Offload(
+        checksum_tcp=tcp,
+        checksum_udp=udp,
+        l2_length=l2_length,
+        l3_length=l4 - l2_length,
+        l4_length=l4_length,
+    )
+    return Described(frame, l4 + l4_length, offload)
+
+
+def _link_layer(frame: bytes) -> tuple[int, int]:
+    """Bytes of the Ethernet header with its VLAN tags, and the type of what follows."""
+    if len(frame) < _ETHERNET_HEADER:
+        raise ValueError(f"a frame of {len(frame)} bytes")
+    length = _ETHERNET_HEADER
+    ethertype = int.from_bytes(frame[length - 2 : length], "big")
+    while ethertype in _VLAN_TYPES and len(frame) >= length + _VLAN_TAG:
+        length += _VLAN_TAG
+        ethertype = int.from_bytes(frame[length - 2 : length], "big")
+    return length, ethertype
+
+
+def _ipv4_protocol(frame: bytes, l3: int, l4: int) -> int | None:
+    """The protocol of an IPv4 packet whose payload begins at `l4`; None if it does not."""
+    least = l3 + 20
+    if len(frame) < least or l3 + 4 * (frame[l3] & 0xF) != l4 or l4 < least:
+        return None
+    protocol = frame[l3 + 9]
+    shortest = {_TCP: 20, _UDP: 8}.get(protocol, 0)
+    return protocol if len(frame) >= l4 + shortest else None
+
+
+def _with_checksum(frame: bytes, start: int, field: int) -> bytes:
+    """`frame` with the Internet checksum of what follows `start` [RFC 1071] in `field`.
+
+    The sum of the pseudo-header stands in the field already; a sum of 0 is written as all ones,
+    which UDP demands and other protocols read as the same number.
+    """
+    summed = frame[start:] + bytes((len(frame) - start) % 2)
+    total = sum(struct.unpack(f">{len(summed) // 2}H", summed))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~total & 0xFFFF or 0xFFFF
+    return frame[:field] + checksum.to_bytes(2, "big") + frame[field + 2 :]

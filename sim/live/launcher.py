@@ -1,0 +1,107 @@
+"""Runs a command inside a network namespace: ``launcher.py PARENT NAMESPACE HOSTS COMMAND...``.
+
+A program of its own, with nothing but Python's library: between a fork and what is run in it, a
+process with threads may do little. PARENT is the process that started it, NAMESPACE the number of
+an open file, HOSTS a file to stand where ``/etc/hosts`` is.
+
+The command and all that it starts live in a process namespace of their own, whose first process is
+this program's child: when the one who started the launcher ends, in whatever way, the kernel ends
+them all. The exit code is the command's, 128 and the signal's number if one ended it, 126 or 127 if
+it could not be run.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+
+_CLONE_NEWNS, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(function: str, *arguments: object) -> None:
+    if getattr(_libc, function)(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    def encoded(text: str | None) -> bytes | None:
+        return None if text is None else text.encode()
+
+    _call("mount", encoded(source), encoded(target), encoded(kind), ctypes.c_ulong(flags), None)
+
+
+def _end_with(parent: int) -> None:
+    """Be killed when `parent`, which runs now, ends."""
+    _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _wait(child: int) -> int:
+    """Reap children until `child` ends; return its exit code as a shell tells it."""
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _execute(command: list[str]) -> None:
+    """Become `command`; never returns."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"byway: Cannot run {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _first_process(command: list[str]) -> int:
+    """The first process of the process namespace: it reaps, and all ends with it."""
+    # What looks at processes and interfaces, if it may be mounted here, shows those inside.
+    for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
+        with contextlib.suppress(OSError):
+            _mount(kind, target, kind, 0)
+    child = os.fork()
+    if not child:
+        _execute(command)
+    return _wait(child)
+
+
+def main(parent: int, namespace: int, hosts: str, command: list[str]) -> int:
+    """Run `command`; returns its exit code."""
+    # Ctrl-C is for the command, and for the one who waits for it.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    _end_with(parent)
+    _call("setns", namespace, _CLONE_NEWNET)
+    os.close(namespace)
+    _call("unshare", _CLONE_NEWNS | _CLONE_NEWPID)
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+    with contextlib.suppress(OSError):
+        _mount(hosts, "/etc/hosts", None, _MS_BIND)
+    ready, go = os.pipe()
+    first = os.fork()
+    if not first:
+        # In its own process namespace the parent has no number: that it runs, a pipe tells.
+        os.close(go)
+        _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+        if os.read(ready, 1) != b"g":
+            os._exit(1)
+        os.close(ready)
+        os._exit(_first_process(command))
+    os.close(ready)
+    os.write(go, b"g")
+    os.close(go)
+    return _wait(first)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

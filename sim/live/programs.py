@@ -1,0 +1,123 @@
+"""The programs that run inside a live network, unmodified, and their end.
+
+Each lives in a process namespace of its own below a launcher, which the kernel kills with this
+process: none outlives it, whatever happens to it.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from byway.sim.live import launcher
+from byway.sim.live.network import LiveNetwork
+
+__all__ = ["Program", "Programs"]
+
+
+class Program:
+    """A program that was started.
+
+    Parameters
+    ----------
+    text : str
+        What the user calls it.
+    process : subprocess.Popen
+        Its launcher.
+
+    Attributes
+    ----------
+    text : str
+    """
+
+    def __init__(self, text: str, process: subprocess.Popen):
+        self.text = text
+        self._process = process
+        self._file = os.pidfd_open(process.pid)
+
+    def fileno(self) -> int:
+        """A file to wait for, readable once the program has ended."""
+        return self._file
+
+    @property
+    def exit_code(self) -> int | None:
+        """As a shell tells it; None while it runs."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def close(self) -> None:
+        """End the program, and all that it started, if it has not ended."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        os.close(self._file)
+
+
+class Programs:
+    """Starts programs in a network; a context manager that ends them.
+
+    Parameters
+    ----------
+    network : LiveNetwork
+    """
+
+    def __init__(self, network: LiveNetwork):
+        self._network = network
+        self._programs: list[Program] = []
+
+    def start(
+        self,
+        place: str,
+        command: Sequence[str],
+        *,
+        text: str,
+        log: Path | None = None,
+        prompt: str | None = None,
+    ) -> Program:
+        """Start `command` in the namespace of `place`; returns at once.
+
+        Parameters
+        ----------
+        place : str
+            Name of a partition or of the partner.
+        command : sequence of str
+            Program and arguments.
+        text : str
+            What to call it.
+        log : Path or None
+            Where its output goes, without input; None for a program that has the terminal.
+        prompt : str or None
+            What a shell that has the terminal is to show before each command.
+        """
+        namespace = self._network.place(place).namespace.fileno()
+        start = [sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), str(namespace)]
+        environment = os.environ if prompt is None else {**os.environ, "PS1": prompt}
+        arguments = [*start, str(self._network.hosts), *command]
+        if log is None:
+            process = subprocess.Popen(arguments, pass_fds=[namespace], env=environment)
+        else:
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    arguments,
+                    pass_fds=[namespace],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+        program = Program(text, process)
+        self._programs.append(program)
+        return program
+
+    def close(self) -> None:
+        """End all of them."""
+        while self._programs:
+            self._programs.pop().close()
+
+    def __enter__(self) -> "Programs":
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.close()
