@@ -5,9 +5,9 @@ protocol: what it does not have the device's driver does by CPU, as drivers of L
 (``skb_checksum_help``), and counts.
 """
 
-import struct
 from dataclasses import dataclass
 
+from byway.sim.wire.internet_checksum import checksum_of
 from byway.sim.wire.tap import TapOffload
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
 from byway.sw.stack.network_device import Features, Offload
@@ -134,14 +134,8 @@ def _ipv4_protocol(frame: bytes, l3: int, l4: int) -> int | None:
 
 
 def _with_checksum(frame: bytes, start: int, field: int) -> bytes:
-    """`frame` with the Internet checksum of what follows `start` [RFC 1071] in `field`.
+    """`frame` with the checksum of what follows `start` in `field`.
 
-    The sum of the pseudo-header stands in the field already; a sum of 0 is written as all ones,
-    which UDP demands and other protocols read as the same number.
+    The sum of the pseudo-header stands in the field already.
     """
-    summed = frame[start:] + bytes((len(frame) - start) % 2)
-    total = sum(struct.unpack(f">{len(summed) // 2}H", summed))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~total & 0xFFFF or 0xFFFF
-    return frame[:field] + checksum.to_bytes(2, "big") + frame[field + 2 :]
+    return frame[:field] + checksum_of(frame[start:]).to_bytes(2, "big") + frame[field + 2 :]

@@ -79,7 +79,7 @@ class NetworkNamespace:
 
         self.run(configure)
 
-    def set_parameter(self, name: str, value: int) -> None:
+    def set_parameter(self, name: str, value: int | str) -> None:
         """Set a kernel parameter of the namespace, such as ``net/ipv4/ip_forward``."""
         self.run(lambda: Path("/proc/sys", name).write_text(f"{value}\n"))
 

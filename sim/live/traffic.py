@@ -12,6 +12,7 @@ from byway.sim.engines.engine import CYCLE_NS, Engine
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.scenarios.machine import Machine
 from byway.sim.wire.capture import Capture
+from byway.sim.wire.receive_coalescer import Joined, ReceiveCoalescer
 from byway.sim.wire.tap import Tap
 
 __all__ = ["Traffic", "WireCounts", "payload_bytes"]
@@ -80,6 +81,7 @@ class Traffic:
         self._kernels = kernels
         self._partner = partner
         self._capture = capture
+        self._coalescer = ReceiveCoalescer()
         self._first_cycle = engine.cycle
 
     @property
@@ -98,6 +100,8 @@ class Traffic:
             while self._engine.frames:
                 self._take_from_adapter()
             busy = True
+        else:
+            self._give_to_partner(self._coalescer.flush())
         return busy
 
     @property
@@ -132,7 +136,11 @@ class Traffic:
             wire.bad += 1
             return
         wire.payload_bytes += payload_bytes(frame.data)
-        wire.not_taken += not self._partner.write(frame.data)
+        self._give_to_partner(self._coalescer.receive(frame.data))
+
+    def _give_to_partner(self, frames: Sequence[Joined]) -> None:
+        for header, frame in frames:
+            self.wire.not_taken += not self._partner.write(frame, header)
 
 
 def payload_bytes(frame: bytes) -> int:

@@ -21,6 +21,7 @@ _TUNSETVNETHDRSZ = 0x400454D8
 _TUNSETVNETLE = 0x400454DC
 _TUNSETCARRIER = 0x400454E2
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8000
+_NOTHING = VirtioNetHeader()
 #: The longest super-frame, with room for VLAN tags.
 _LONGEST = VirtioNetHeader.SIZE + 14 + 8 + 65_535
 
@@ -83,10 +84,13 @@ class Tap:
             return None
         return VirtioNetHeader.unpack(content), content[VirtioNetHeader.SIZE :]
 
-    def write(self, frame: bytes) -> bool:
-        """Let the kernel receive `frame`, without FCS; False if it does not take it."""
+    def write(self, frame: bytes, header: VirtioNetHeader = _NOTHING) -> bool:
+        """Let the kernel receive `frame`, without FCS; False if it does not take it.
+
+        With a `header` for large send the kernel takes it for the segments that it stands for.
+        """
         try:
-            os.write(self._file, _NOTHING + frame)
+            os.write(self._file, header.pack() + frame)
         except OSError as error:
             # The interface is down, the queue is full, or the frame makes no sense to it.
             if error.errno in (errno.EIO, errno.EAGAIN, errno.EINVAL, errno.ENOBUFS):
@@ -97,6 +101,3 @@ class Tap:
     def close(self) -> None:
         """Let the device go."""
         os.close(self._file)
-
-
-_NOTHING = VirtioNetHeader().pack()
