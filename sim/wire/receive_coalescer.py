@@ -52,8 +52,7 @@ class ReceiveCoalescer:
         """Take a frame, without FCS; returns what can be handed on, in order."""
         segment = _segment(frame)
         if segment is None:
-            flow = frame[_IP + 12 : _IP + 24]
-            return [*self._end(flow), (VirtioNetHeader(), frame)]
+            return [*self._end(_flow(frame)), (VirtioNetHeader(), frame)]
         flow, l4, header_length, end = segment
         payload = end - header_length
         sequence = int.from_bytes(frame[l4 + 4 : l4 + 8], "big")
@@ -106,7 +105,13 @@ def _segment(frame: bytes) -> tuple[bytes, int, int, int] | None:
     pseudo = frame[_IP + 12 : l4] + struct.pack(">HH", _TCP, end - l4)
     if residue(pseudo, frame[l4:end]):
         return None
-    return frame[_IP + 12 : l4 + 4], l4, header_length, end
+    return _flow(frame), l4, header_length, end
+
+
+def _flow(frame: bytes) -> bytes:
+    """Addresses and ports, if `frame` is of TCP over IPv4; else nothing that matters."""
+    l4 = _IP + 4 * (frame[_IP] & 0xF) if len(frame) > _IP else len(frame)
+    return frame[_IP + 12 : _IP + 20] + frame[l4 : l4 + 4]
 
 
 def _alike(frame: bytes, l4: int, header_length: int) -> bytes:
