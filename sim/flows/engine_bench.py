@@ -11,6 +11,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from amaranth.lib import wiring
 
@@ -21,12 +22,17 @@ from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.flows.flow import GAP, Bench, Flow, Pages
 
-__all__ = ["EngineBench", "Outcome", "run_flow"]
+__all__ = ["EngineBench", "Event", "Outcome", "run_flow"]
 
 _MEMORY_BYTES = 4 << 20
 
-#: What was done or seen, the cycle after it, and its values.
-Event = tuple[str, int, *tuple[int, ...]]
+
+class Event(NamedTuple):
+    """What was done or seen, the cycle after it, and addresses and values."""
+
+    what: str
+    cycle: int
+    values: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Outcome:
 
     Attributes
     ----------
-    events : list of (name, cycle, values...)
+    events : list of Event
         In order: register reads and writes, loads from memory, changes of the interrupt lines.
     frames : list of WireFrame
     cycle : int
@@ -154,7 +160,7 @@ class EngineBench(Bench):
         return self._engine.manager_interrupt
 
     def _record(self, name: str, *values: int) -> None:
-        self.events.append((name, self.cycle, *values))
+        self.events.append(Event(name, self.cycle, values))
         self._look()
 
     def _look(self) -> None:
@@ -165,7 +171,7 @@ class EngineBench(Bench):
         lines = (engine.adapter_interrupt, engine.manager_interrupt)
         if lines != self._lines:
             self._lines = lines
-            self.events.append(("lines", self.cycle, *lines))
+            self.events.append(Event("lines", self.cycle, lines))
         if self._limit is not None and self.cycle >= self._limit:
             raise _OutOfTimeError
 

@@ -85,6 +85,10 @@ class Window:
             self.unmap(index)
         self._grant(index, *wanted)
 
+    def is_mapped(self, index: int) -> bool:
+        """Whether page `index` has a live entry."""
+        return index in self._live
+
     def spoil(self, index: int) -> None:
         """Map page `index` to where every access is an error, until it is unmapped."""
         self.unmap(index)
