@@ -173,3 +173,17 @@ def test_every_segment_has_its_header(size, stall, pause):
         stall=stall,
         pause=pause,
     ).run(frames)
+
+
+@pytest.mark.parametrize(
+    ("data_width", "maximum_header", "message"),
+    [
+        (64, 0, "Maximum header must be 1 to 255 bytes, not 0"),
+        (64, 256, "Maximum header must be 1 to 255 bytes, not 256"),
+        (8, 192, "Data width of pieces must be at least 16, not 8"),
+        (48, 192, "Data width must be 8 times a power of two, not 48"),
+    ],
+)
+def test_wrong_parameters_are_named(data_width, maximum_header, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        HeaderCopier(data_width=data_width, maximum_header=maximum_header)
