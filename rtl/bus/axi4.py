@@ -18,6 +18,7 @@ __all__ = [
     "AXI4WriteSignature",
     "Burst",
     "Resp",
+    "check_widths",
 ]
 
 #: No burst crosses an address that is a multiple of this [A3.4.1]; also the page of translation.
@@ -41,17 +42,14 @@ class Resp(enum.IntEnum):
     DECERR = 3
 
 
-def _check(addr_width: int, data_width: int, id_width: int, user_width: int) -> None:
+def check_widths(addr_width: int, data_width: int) -> None:
+    """Raise `ValueError` unless a bus may have addresses and data of so many bits."""
     if addr_width not in range(12, 65):
         raise ValueError(f"Address width must be 12 to 64 bits, not {addr_width!r}")
     if data_width not in (32, 64, 128, 256, 512, 1024):
         raise ValueError(
             f"Data width must be a power of two from 32 to 1024 bits, not {data_width!r}"
         )
-    if id_width < 1:
-        raise ValueError(f"ID width must be a positive integer, not {id_width!r}")
-    if user_width < 1:
-        raise ValueError(f"User width must be a positive integer, not {user_width!r}")
 
 
 def _address_channel(prefix: str, addr_width: int, id_width: int, user_width: int):
@@ -100,7 +98,11 @@ class _AXI4Bundle(wiring.Signature):
     def __init__(
         self, channels, *, addr_width: int, data_width: int, id_width: int, user_width: int
     ):
-        _check(addr_width, data_width, id_width, user_width)
+        check_widths(addr_width, data_width)
+        if id_width < 1:
+            raise ValueError(f"ID width must be a positive integer, not {id_width!r}")
+        if user_width < 1:
+            raise ValueError(f"User width must be a positive integer, not {user_width!r}")
         self.addr_width = addr_width
         self.data_width = data_width
         self.id_width = id_width

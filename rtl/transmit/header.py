@@ -30,9 +30,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from byway.rtl.bus.packet import PieceLayout
+from byway.rtl.transmit.frame import FrameCommand
 from byway.rtl.transmit.segment_plan import SegmentPlan
 
-__all__ = ["HeaderCopier"]
+__all__ = ["HeaderCopier", "check_maximum_header"]
 
 # Offsets of the fields within their headers, in 16-bit halves.
 _IP_LENGTH = 1
@@ -56,6 +58,13 @@ def _any(values: Iterable[Value]) -> Value:
     return reduce(or_, values)
 
 
+def check_maximum_header(maximum_header: int) -> None:
+    """Raise `ValueError` unless a `FrameCommand` can tell of headers so long."""
+    longest = 2 ** FrameCommand()["header_length"].width - 1
+    if maximum_header not in range(1, longest + 1):
+        raise ValueError(f"Maximum header must be 1 to {longest} bytes, not {maximum_header!r}")
+
+
 class HeaderCopier(wiring.Component):
     """Keeps a header and gives it to each segment with the fields of that segment.
 
@@ -64,7 +73,7 @@ class HeaderCopier(wiring.Component):
     data_width : int
         Bits of a word: 16 or more, 8 times a power of two.
     maximum_header : int
-        Longest header in bytes.
+        Longest header in bytes, 1 to 255.
 
     Members
     -------
@@ -84,6 +93,11 @@ class HeaderCopier(wiring.Component):
         The word for the wire.
     tail : Out(1)
         It is the last word of the header. In the first segment payload follows in the same word.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as above.
     """
 
     plan: data.View
@@ -96,8 +110,9 @@ class HeaderCopier(wiring.Component):
     tail: Signal
 
     def __init__(self, *, data_width: int, maximum_header: int):
+        check_maximum_header(maximum_header)
         self.data_width = data_width
-        self.lanes = data_width // 8
+        self.lanes = PieceLayout(data_width).lanes
         self.maximum_header = maximum_header
         super().__init__(
             {

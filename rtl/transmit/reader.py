@@ -24,7 +24,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from byway.rtl.bus.axi4 import PAGE_BYTES, AXI4ReadSignature, Burst
+from byway.rtl.bus.axi4 import PAGE_BYTES, AXI4ReadSignature, Burst, check_widths
 from byway.rtl.bus.packet import PieceLayout
 from byway.rtl.transmit.frame import Fragment
 
@@ -33,6 +33,17 @@ __all__ = ["BurstLayout", "BurstSplitter", "DmaReader"]
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
+
+
+def _check_bursts(addr_width: int, data_width: int, burst_bytes: int) -> None:
+    check_widths(addr_width, data_width)
+    beat_bytes = data_width // 8
+    most = min(256 * beat_bytes, PAGE_BYTES)
+    if burst_bytes not in range(2 * beat_bytes, most + 1) or not _is_power_of_two(burst_bytes):
+        raise ValueError(
+            f"Burst bytes must be a power of two from {2 * beat_bytes} to {most}, "
+            f"not {burst_bytes!r}"
+        )
 
 
 class BurstLayout(data.StructLayout):
@@ -87,12 +98,18 @@ class BurstSplitter(wiring.Component):
     -------
     fragments : In(stream.Signature(Fragment()))
     bursts : Out(stream.Signature(BurstLayout(...)))
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as in `DmaReader`.
     """
 
     fragments: stream.Interface
     bursts: stream.Interface
 
     def __init__(self, *, addr_width: int, data_width: int, burst_bytes: int):
+        _check_bursts(addr_width, data_width, burst_bytes)
         self._block_bits = exact_log2(burst_bytes)
         self._lane_bits = exact_log2(data_width // 8)
         layout = BurstLayout(addr_width=addr_width, data_width=data_width, burst_bytes=burst_bytes)
@@ -204,13 +221,7 @@ class DmaReader(wiring.Component):
     ):
         if slots < 2 or not _is_power_of_two(slots):
             raise ValueError(f"Slots must be a power of two from 2, not {slots!r}")
-        beat_bytes = data_width // 8
-        most = min(256 * beat_bytes, PAGE_BYTES)
-        if burst_bytes not in range(2 * beat_bytes, most + 1) or not _is_power_of_two(burst_bytes):
-            raise ValueError(
-                f"Burst bytes must be a power of two from {2 * beat_bytes} to {most}, "
-                f"not {burst_bytes!r}"
-            )
+        _check_bursts(addr_width, data_width, burst_bytes)
         if id_width is None:
             id_width = exact_log2(slots)
         if id_width < exact_log2(slots):

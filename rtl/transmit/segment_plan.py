@@ -25,7 +25,7 @@ class SegmentPlan(data.StructLayout):
     Parameters
     ----------
     lanes : int
-        Bytes of a beat, a power of two.
+        Bytes of a beat: a power of two, 1 to 256.
 
     Members
     -------
@@ -46,9 +46,16 @@ class SegmentPlan(data.StructLayout):
     cut : unsigned
         Bytes of the beat in which the segment ends that belong to it or to those before, 1 to
         `lanes`. Not for the last segment.
+
+    Raises
+    ------
+    ValueError
+        If `lanes` is not as above.
     """
 
     def __init__(self, lanes: int):
+        if lanes not in (2**power for power in range(9)):
+            raise ValueError(f"Lanes must be a power of two from 1 to 256, not {lanes!r}")
         command = FrameCommand()
         longest = 2 ** command["mss"].width + 2 ** command["header_length"].width
         super().__init__(
@@ -72,7 +79,7 @@ class SegmentPlanner(wiring.Component):
     Parameters
     ----------
     lanes : int
-        Bytes of a beat, a power of two.
+        Bytes of a beat: a power of two, 1 to 256.
 
     Members
     -------
@@ -80,6 +87,11 @@ class SegmentPlanner(wiring.Component):
         The frames.
     plans : Out(stream.Signature(SegmentPlan(lanes)))
         Their segments.
+
+    Raises
+    ------
+    ValueError
+        If `lanes` is not as above.
     """
 
     frames: stream.Interface

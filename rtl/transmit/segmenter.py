@@ -27,7 +27,7 @@ from amaranth.lib.wiring import In, Out
 from byway.rtl.bus.packer import Packer
 from byway.rtl.bus.packet import BeatLayout, PieceLayout
 from byway.rtl.transmit.frame import FrameCommand, SegmentCommand
-from byway.rtl.transmit.header import HeaderCopier
+from byway.rtl.transmit.header import HeaderCopier, check_maximum_header
 from byway.rtl.transmit.segment_plan import SegmentPlan, SegmentPlanner
 
 __all__ = ["Segmenter"]
@@ -67,8 +67,7 @@ class Segmenter(wiring.Component):
     segment_packet: stream.Interface
 
     def __init__(self, *, data_width: int = 64, maximum_header: int = 192):
-        if maximum_header not in range(1, 256):
-            raise ValueError(f"Maximum header must be 1 to 255 bytes, not {maximum_header!r}")
+        check_maximum_header(maximum_header)
         self.data_width = data_width
         self.lanes = PieceLayout(data_width).lanes
         self.maximum_header = maximum_header

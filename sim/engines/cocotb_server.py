@@ -15,17 +15,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
 from byway.sim.board.board import Board, BoardParameters
-from byway.sim.board.pins import Pin, Pins
+from byway.sim.board.pins import Pins
 from byway.sim.engines.engine import CYCLE_NS
 
 __all__ = ["serve"]
-
-
-def _pins(plain: dict) -> Pins:
-    return Pins(
-        {name: Pin(*place) for name, place in plain["inputs"].items()},
-        {name: Pin(*place) for name, place in plain["outputs"].items()},
-    )
 
 
 class _Bench:
@@ -77,7 +70,7 @@ async def serve(dut) -> None:
         mmap.mmap(file.fileno(), 0) as memory,
         memoryview(memory) as storage,
     ):
-        board = Board(_pins(order["pins"]), storage, parameters)
+        board = Board(Pins.from_dict(order["pins"]), storage, parameters)
         dut.clk.value = 0
         dut.rst.value = 0
         dut.inputs.value = 0

@@ -38,5 +38,5 @@ def open_engine(
     if name == "amaranth":
         return AmaranthEngine(make(), parameters, waveform=waveform)
     if name in SIMULATORS:
-        return CocotbEngine(make(), parameters, simulator=name, waveform=waveform)
+        return CocotbEngine(make, parameters, simulator=name, waveform=waveform)
     raise EngineError(f"No engine is called {name}; there are {', '.join(ENGINES)}")

@@ -1,9 +1,9 @@
 """The exported adapter between other people's models, and flows written as plain functions.
 
 `AxiLiteMaster`, `AxiSlave` (cocotbext-axi) and `GmiiSink` (cocotbext-eth) drive and judge the
-ports; they are no part of Byway and share no code with it. A flow is a synchronous function that
-runs in a thread of its own, as driver software does, and lets time pass only by register accesses,
-`run` and `wait_for`; every wait has a limit in cycles.
+ports; they are no part of Byway and share no code with it. The body of a flow is a synchronous
+function that runs in a thread of its own, as driver software does, and lets time pass only by
+register accesses, `run` and `wait_for`; every wait has a limit in cycles.
 """
 
 import itertools
@@ -12,6 +12,7 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import cocotb
@@ -26,8 +27,9 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 from cocotbext.eth import GmiiSink
 
 from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.flows.flow import Bench, flows_of
 
-__all__ = ["FlowBench", "Registers", "flow"]
+__all__ = ["FlowBench", "Registers", "cocotb_tests", "flow"]
 
 # The models use what cocotb has renamed since; all else that is warned of is an error.
 warnings.simplefilter("error")
@@ -71,34 +73,39 @@ class Registers:
         return data
 
 
-class FlowBench:
+class FlowBench(Bench):
     """The device under test and what stands around it.
 
     Attributes
     ----------
-    rng : random.Random
-        All that a flow leaves to chance comes from here.
-    registers : Registers
-    memory : SystemMemory
+    axil : Registers
+        The `registers`, which can do more than those of other benches.
     wire : Wire
     """
 
     def __init__(self, dut, rng: random.Random):
         self.rng = rng
-        self.memory = SystemMemory(dut.clk, rng)
+        self._memory = SystemMemory(dut.clk, rng)
+        self.memory = self._memory
         self._dut = dut
         self._clock = Clock(dut.clk, CYCLE_NS, unit="ns")
         self._clock.start()
         self._master: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self._slave: Any = AxiSlave(
-            AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=self.memory
+            AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=self._memory.region
         )
         sink = GmiiSink(dut.gmii_txd, dut.gmii_tx_er, dut.gmii_tx_en, dut.clk, dut.rst)
-        self.registers = Registers(self._master)
+        self.axil = Registers(self._master)
+        self.registers = self.axil
         self.wire = Wire(sink)
-        self.run = resume(self._run)
+        self.frames = self.wire.frames
+        self._resumed_run = resume(self._run)
         self.run_to_event = resume(self._run_to_event)
         self.reset = resume(self.pulse_reset)
+
+    def run(self, cycles: int) -> None:
+        """Let exactly `cycles` pass."""
+        self._resumed_run(cycles)
 
     async def _run(self, cycles: int) -> None:
         await ClockCycles(self._dut.clk, cycles)
@@ -138,14 +145,7 @@ class FlowBench:
         """Nothing is under way in the adapter."""
         return bool(self._dut.quiescent.value)
 
-    def wait_for(self, condition: Callable[[], bool], what: str, cycles: int = 20_000) -> None:
-        """Let time pass until `condition`; fails after `cycles`, for want of `what`."""
-        end = self.cycle + cycles
-        while not condition():
-            assert self.cycle < end, f"no {what} in {cycles} cycles"
-            self.run(_LOOK_CYCLES)
-
-    def stall(self, probability: float, *, longest_latency: int = 0) -> None:
+    def stall(self, probability: float, longest_latency: int) -> None:
         """From now on stall every channel with `probability` in a cycle, and beats of memory too.
 
         Parameters
@@ -166,21 +166,49 @@ class FlowBench:
         for side in (master.read_if, slave.read_if):
             for channel in (side.ar_channel, side.r_channel):
                 channel.set_pause_generator(pauses())
-        self.memory.stall(probability, longest_latency)
+        self._memory.stall(probability, longest_latency)
+
+    def check(self) -> None:
+        """The judges' last look."""
+        self.wire.check()
+        self._memory.check()
 
 
-def flow(body: Callable[[FlowBench], None]):
-    """Make a cocotb test of `body`: a fresh bench, a reset, and the judges' last look."""
+def flow(
+    *, stall: float = 0.0, longest_latency: int = 0
+) -> Callable[[Callable[[FlowBench], None]], Any]:
+    """Make a cocotb test of a body that needs this very bench.
+
+    Parameters
+    ----------
+    stall, longest_latency
+        As for `byway.sim.flows.flow.Flow`.
+    """
+    return lambda body: _test(body, body.__module__, stall, longest_latency)
+
+
+def cocotb_tests(flows: ModuleType, module: str) -> dict[str, Any]:
+    """Cocotb tests of all flows of `flows`, by name; they are to stand in `module`."""
+    return {
+        each.name: _test(each.body, module, each.stall, each.longest_latency)
+        for each in flows_of(flows)
+    }
+
+
+def _test(body: Callable[[Any], None], module: str, stall: float, longest_latency: int) -> Any:
+    """A fresh bench, a reset, the body, and the check."""
 
     async def test(dut) -> None:
         logging.getLogger("cocotb").setLevel(logging.WARNING)
         bench = FlowBench(dut, random.Random(f"{os.environ['BYWAY_SEED']} {body.__name__}"))
         await bench.pulse_reset()
         watch_channels(dut)
+        if stall:
+            bench.stall(stall, longest_latency)
         await bridge(body)(bench)
-        bench.wire.check()
-        bench.memory.check()
+        bench.check()
 
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+    for name in ("__name__", "__qualname__", "__doc__"):
         setattr(test, name, getattr(body, name))
+    test.__module__ = module
     return cocotb.test(timeout_time=_FLOW_CYCLES * CYCLE_NS, timeout_unit="ns")(test)

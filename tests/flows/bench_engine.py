@@ -4,11 +4,11 @@ import struct
 from collections import deque
 
 from bench_adapter import FlowBench
-from bench_memory import PAGE, SystemMemory
 
 from byway.rtl.contract.model import constant, register_space
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.flows.flow import PAGE, Pages
 from byway.sw.contract.records import TranslationControlEntry
 from byway.sw.contract.registers import MANAGER_PAGE, ManagerPage
 
@@ -41,7 +41,7 @@ class _Grants:
     the invalidation is complete: until then beats may be under way.
     """
 
-    def __init__(self, memory: SystemMemory):
+    def __init__(self, memory: Pages):
         self.written = _Written()
         self._memory = memory
         self._page = ManagerPage(self.written, MANAGER_PAGE)
@@ -137,10 +137,8 @@ class FlowEngine:
         """Advance until software has something to do, at most `cycles`."""
         self._grants.extend()
         self._bench.run_to_event(self._seen, cycles)
-        for frame in self._bench.wire.frames[self._seen :]:
-            # `Wire.check` fails the flow for any frame that is not good.
-            self.frames.append(WireFrame(frame.data, frame.first_cycle, frame.end_cycle - 1, True))
-        self._seen = len(self._bench.wire.frames)
+        self.frames.extend(self._bench.frames[self._seen :])
+        self._seen = len(self._bench.frames)
 
     def close(self) -> None:
         """Nothing to end: the flow ends the simulation."""

@@ -1,40 +1,20 @@
 """The wire of a flow: frames as cocotbext-eth saw them, judged by IEEE 802.3 and by scapy."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import cocotb
 from cocotbext.eth import GmiiSink
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import Ether
 
+from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.flows.flow import GAP
 
-__all__ = ["GAP", "Wire", "WireFrame", "rightly_summed"]
+__all__ = ["Wire"]
 
-#: Least cycles from the end of a frame to the next preamble [IEEE 802.3, 4.4.2].
-GAP = 12
 #: Steps of simulated time, a picosecond each, in a cycle.
 _CYCLE_STEPS = CYCLE_NS * 1000
 _PREAMBLE = bytes([0x55] * 7 + [0xD5])
 _LEAST_FRAME = 60
-
-
-@dataclass(frozen=True)
-class WireFrame:
-    """A frame off the wire.
-
-    Attributes
-    ----------
-    data : bytes
-        Without preamble and FCS, padding included.
-    first_cycle, end_cycle : int
-        Cycles of the first preamble byte, and after the last FCS byte.
-    """
-
-    data: bytes
-    first_cycle: int
-    end_cycle: int
 
 
 class Wire:
@@ -43,7 +23,7 @@ class Wire:
     Attributes
     ----------
     frames : list of WireFrame
-        In the order of the wire.
+        In the order of the wire; all good, or `check` fails.
     """
 
     def __init__(self, sink: GmiiSink):
@@ -59,7 +39,7 @@ class Wire:
             first, end = (
                 round(time) // _CYCLE_STEPS for time in (frame.sim_time_start, frame.sim_time_end)
             )
-            self.frames.append(WireFrame(bytes(frame.get_payload()), first, end))
+            self.frames.append(WireFrame(bytes(frame.get_payload()), first, end - 1, True))
 
     def check(self) -> None:
         """Fail if a frame broke a rule of the medium."""
@@ -73,14 +53,5 @@ class Wire:
             assert frame.check_fcs(), f"{where}: FCS"
             assert len(frame.get_payload()) >= _LEAST_FRAME, f"{where}: not padded"
         for before, after in pairwise(self.frames):
-            gap = after.first_cycle - before.end_cycle
+            gap = after.first_cycle - before.last_cycle - 1
             assert gap >= GAP, f"gap of {gap} before cycle {after.first_cycle}"
-
-
-def rightly_summed(frame: bytes) -> bytes:
-    """`frame` with the IPv4, TCP and UDP checksums that scapy computes."""
-    packet = Ether(frame)
-    for layer in (IP, TCP, UDP):
-        if layer in packet:
-            del packet[layer].chksum
-    return bytes(packet)

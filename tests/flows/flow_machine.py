@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench_adapter import FlowBench, flow
 from bench_engine import FlowEngine
-from bench_wire import rightly_summed
 
+from byway.sim.flows.frames import rightly_summed
 from byway.sim.scenarios.machine import Host, Machine
 from byway.sim.scenarios.transfer import Transfer
 from byway.sim.wire.capture import Capture
@@ -49,19 +49,18 @@ def _send(engine: FlowEngine, machine: Machine, host: Host, address: str, data: 
 
 
 def _check(bench: FlowBench, machine: Machine) -> None:
-    for number, frame in enumerate(bench.wire.frames):
+    for number, frame in enumerate(bench.frames):
         assert rightly_summed(frame.data) == frame.data, f"frame {number}: checksum"
     assert machine.counts().transmit_bytes == 0
     adapter = AdapterPage(bench.registers, ADAPTER_PAGE)
-    assert adapter.frames.read().count == len(bench.wire.frames)
+    assert adapter.frames.read().count == len(bench.frames)
     assert adapter.dropped.read().count == 0
     assert ManagerPage(bench.registers, MANAGER_PAGE).faults.read().count == 0
 
 
-@flow
+@flow(stall=0.1, longest_latency=20)
 def hosted_and_owner_send_over_tcp(bench: FlowBench) -> None:
     """One after the other, each from its own memory, with every channel stalling."""
-    bench.stall(0.1, longest_latency=20)
     engine = FlowEngine(bench)
     machine = Machine(engine, mtu=_MTU)
     _send(engine, machine, machine.hosted[0], _HOSTED, bench.rng.randbytes(40_321))

@@ -115,7 +115,17 @@ def test_the_first_burst_comes_two_cycles_later_and_the_others_one_a_cycle(size)
     ]
 
 
-@pytest.mark.parametrize(("data_width", "burst_bytes"), [(64, 100), (24, 256)])
-def test_sizes_that_are_no_power_of_two_are_refused(data_width, burst_bytes):
-    with pytest.raises(ValueError, match="power"):
-        BurstSplitter(addr_width=64, data_width=data_width, burst_bytes=burst_bytes)
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ((65, 64, 256), "Address width must be 12 to 64 bits, not 65"),
+        ((64, 24, 256), "Data width must be a power of two from 32 to 1024 bits, not 24"),
+        ((64, 64, 100), "Burst bytes must be a power of two from 16 to 2048, not 100"),
+        ((64, 64, 8), "Burst bytes must be a power of two from 16 to 2048, not 8"),
+        ((64, 256, 8192), "Burst bytes must be a power of two from 64 to 4096, not 8192"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, message):
+    addr_width, data_width, burst_bytes = parameters
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        BurstSplitter(addr_width=addr_width, data_width=data_width, burst_bytes=burst_bytes)

@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """`HeaderCopier` gives every segment the header that the rule of large send wants.
 
-The reference writes the fields with `struct`. Every word is looked at in every cycle, taken or not,
+The reference is `byway.sim.segment_bench`. Every word is looked at in every cycle, taken or not,
 and ``ready`` is where the component promises it: so words follow each other without a gap.
 """
 
@@ -13,8 +13,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from byway.rtl.transmit.header import HeaderCopier
-
-FIN, PSH, CWR = 0x01, 0x08, 0x80
+from byway.sim.segment_bench import CWR, FIN, PSH, segment_header
 
 #: Data width and longest header.
 SIZES = [(16, 192), (32, 255), (64, 192), (128, 100), (512, 255)]
@@ -33,17 +32,15 @@ class Frame:
 
     def segment_header(self, number: int, ip_length: int) -> bytes:
         """The reference: the header of segment `number`."""
-        own = bytearray(self.header)
-        ip, tcp = self.ip_offset, self.l4_offset
-        (identification,) = struct.unpack_from("!H", own, ip + 4)
-        (sequence,) = struct.unpack_from("!I", own, tcp + 4)
-        struct.pack_into("!HH", own, ip + 2, ip_length, (identification + number) % 2**16)
-        struct.pack_into("!I", own, tcp + 4, (sequence + number * self.mss) % 2**32)
-        if number < self.segments - 1:
-            own[tcp + 13] &= ~(FIN | PSH)
-        if number:
-            own[tcp + 13] &= ~CWR
-        return bytes(own)
+        return segment_header(
+            self.header,
+            ip_offset=self.ip_offset,
+            l4_offset=self.l4_offset,
+            ip_length=ip_length,
+            number=number,
+            payload_before=number * self.mss,
+            last=number >= self.segments - 1,
+        )
 
     def plan(self, number: int, ip_length: int, lanes: int) -> dict:
         """What the copier looks at of the plan of segment `number`."""
@@ -173,3 +170,17 @@ def test_every_segment_has_its_header(size, stall, pause):
         stall=stall,
         pause=pause,
     ).run(frames)
+
+
+@pytest.mark.parametrize(
+    ("data_width", "maximum_header", "message"),
+    [
+        (64, 0, "Maximum header must be 1 to 255 bytes, not 0"),
+        (64, 256, "Maximum header must be 1 to 255 bytes, not 256"),
+        (8, 192, "Data width of pieces must be at least 16, not 8"),
+        (48, 192, "Data width must be 8 times a power of two, not 48"),
+    ],
+)
+def test_wrong_parameters_are_named(data_width, maximum_header, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        HeaderCopier(data_width=data_width, maximum_header=maximum_header)

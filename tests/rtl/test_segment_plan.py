@@ -126,3 +126,10 @@ def test_a_plan_comes_one_cycle_after_its_frame_or_two_and_then_every_other_cycl
     assert [later - cycle for cycle, later in itertools.pairwise(given)] == steps
     firsts = [given[number] for number in (0, 1, 2, 7, 8, 9)]
     assert [plan - frame for frame, plan in zip(taken, firsts, strict=True)] == [1, 1, 2, 2, 1, 2]
+
+
+@pytest.mark.parametrize("lanes", [-2, 0, 6, 512])
+def test_other_lanes_are_refused(lanes):
+    message = f"^Lanes must be a power of two from 1 to 256, not {lanes}$"
+    with pytest.raises(ValueError, match=message):
+        SegmentPlanner(lanes=lanes)

@@ -1,8 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """`Segmenter` cuts super-frames by the rule of large send and passes other frames through.
 
-The reference cuts bytes with `struct`; Scapy, which is not ours, checks the reference and a few of
-the segments that the hardware made.
+The reference cuts bytes by `byway.sim.segment_bench`; Scapy, which is not ours, checks the reference
+and a few of the segments that the hardware made.
 """
 
 import random
@@ -16,8 +16,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 
 from byway.rtl.transmit.segmenter import Segmenter
 from byway.sim.bench import get_packet, put_packet, stream_get, stream_put
-
-FIN, SYN, PSH, ACK, CWR = 0x01, 0x02, 0x08, 0x10, 0x80
+from byway.sim.segment_bench import ACK, CWR, FIN, PSH, segment_header
 
 
 @dataclass
@@ -63,25 +62,23 @@ def cut(frame):
     if not frame.mss:
         return [Segment(frame.packet, True, 0, len(frame.packet))]
     header, payload = frame.packet[: frame.header_length], frame.packet[frame.header_length :]
-    identification = struct.unpack_from("!H", header, frame.ip_offset + 4)[0]
-    sequence = struct.unpack_from("!I", header, frame.l4_offset + 4)[0]
     starts = range(0, max(1, len(payload)), frame.mss)
     segments = []
     for number, start in enumerate(starts):
         share = payload[start : start + frame.mss]
         last = number == len(starts) - 1
-        own = bytearray(header)
-        ip_length = len(header) - frame.ip_offset + len(share)
-        struct.pack_into("!H", own, frame.ip_offset + 2, ip_length)
-        struct.pack_into("!H", own, frame.ip_offset + 4, (identification + number) % 2**16)
-        struct.pack_into("!I", own, frame.l4_offset + 4, (sequence + start) % 2**32)
-        if not last:
-            own[frame.l4_offset + 13] &= ~(FIN | PSH) & 0xFF
-        if number:
-            own[frame.l4_offset + 13] &= ~CWR & 0xFF
+        own = segment_header(
+            header,
+            ip_offset=frame.ip_offset,
+            l4_offset=frame.l4_offset,
+            ip_length=len(header) - frame.ip_offset + len(share),
+            number=number,
+            payload_before=start,
+            last=last,
+        )
         begin = frame.header_length + start if number else 0
         end = frame.header_length + start + len(share)
-        segments.append(Segment(bytes(own) + share, last, begin, end))
+        segments.append(Segment(own + share, last, begin, end))
     return segments
 
 

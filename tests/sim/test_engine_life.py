@@ -19,6 +19,7 @@ from amaranth.lib.wiring import In, Out
 from byway.rtl.bus.axi4 import AXI4Signature, Resp
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.mac.gmii import GmiiTransmitSignature
+from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines import cocotb
 from byway.sim.engines.engine import CYCLE_NS, EngineError
@@ -342,3 +343,16 @@ def test_absent_simulator_is_an_engine_error(name, program, path, monkeypatch, t
     with pytest.raises(EngineError) as error:
         start_unused(name)
     assert str(error.value) == f"The engine {name} needs {program}, which is not installed"
+
+
+def test_second_start_of_cocotb_does_not_elaborate(monkeypatch):
+    open_engine("verilator", SharedAdapter, PARAMETERS).close()
+
+    def refuse(_component, _top):
+        raise AssertionError("It has been exported")
+
+    monkeypatch.setattr(cocotb, "to_verilog", refuse)
+    engine = open_engine("verilator", SharedAdapter, PARAMETERS)
+    engine.run(3)
+    assert engine.cycle == 3
+    engine.close()

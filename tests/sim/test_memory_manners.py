@@ -77,11 +77,18 @@ class ArbitraryMaster(wiring.Component):
                 )
         with m.If(~axi.wvalid | axi.wready):
             m.d.sync += [
-                axi.wvalid.eq(noise[5] & noise[50]),
+                axi.wvalid.eq(noise[5] | noise[50]),
                 axi.wdata.eq(noise),
                 axi.wstrb.eq(noise[9:]),
             ]
-        m.d.sync += [axi.rready.eq(noise[60] | noise[61]), axi.bready.eq(noise[62])]
+        m.d.sync += [
+            axi.rready.eq(noise[60] | noise[61]),
+            axi.bready.eq(noise[62] & noise[21] & noise[22]),
+        ]
+
+        # Most writes are short, and responses are taken late, so that they wait for one another.
+        with m.If((~axi.awvalid | axi.awready) & noise[45:47].any()):
+            m.d.sync += axi.awlen.eq(0)
 
         # What comes, and when.
         beat = Cat(axi.rdata, axi.rid, axi.rresp, axi.rlast)

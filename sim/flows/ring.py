@@ -1,16 +1,14 @@
 """A window and a ring of the adapter, programmed by hand with the generated accessors.
 
 The flow plays the partition manager (`Window`) and the adapter driver (`Ring`), as simply as they
-can be; those of `byway.sw` come into play in ``flow_machine``.
+can be, and knows no more than the contract.
 """
 
 import random
 from collections.abc import Sequence
 
-from bench_adapter import FlowBench
-from bench_frames import Frame
-from bench_memory import PAGE
-
+from byway.sim.flows.flow import PAGE, Bench
+from byway.sim.flows.frames import Frame
 from byway.sw.contract.records import (
     Completion,
     ScatterGatherEntry,
@@ -42,13 +40,13 @@ class Window:
 
     Parameters
     ----------
-    bench : FlowBench
+    bench : Bench
     number : int
     entries : int
         Its extent in pages, at most those of a table of one page.
     """
 
-    def __init__(self, bench: FlowBench, number: int, entries: int = _TABLE_ENTRIES):
+    def __init__(self, bench: Bench, number: int, entries: int = _TABLE_ENTRIES):
         self.number = number
         self.entries = entries
         self.manager = ManagerPage(bench.registers, MANAGER_PAGE)
@@ -56,21 +54,24 @@ class Window:
         self._memory = bench.memory
         self._pages: dict[int, int] = {}
         self._taken: set[int] = set()
+        # The live entries: page, reading, writing.
+        self._live: dict[int, tuple[int, bool, bool]] = {}
         self.table = self._memory.take_page()
-        self._memory.readable.add(self.table)
-        registers = self.manager.window[number]
-        registers.table_base.write(page=self.table)
-        registers.size.write(entries=entries)
-        registers.control.write(enable=1)
+        self.registers = self.manager.window[number]
+        self.registers.size.write(entries=entries)
+        self.use_table(self.table)
         self.manager.binding[number].write(valid=1, window=number)
+
+    def use_table(self, page: int) -> None:
+        """Have the entries read from system page `page`."""
+        self._memory.readable.add(page)
+        self.registers.control.write(enable=0)
+        self.registers.table_base.write(page=page)
+        self.registers.control.write(enable=1)
 
     def _set(self, index: int, entry: TranslationControlEntry) -> None:
         address = self.table * PAGE + index * entry.SIZE
         self._memory.software.write(address, entry.pack())
-
-    def page(self, index: int) -> int:
-        """Number of the page that page `index` of the window is mapped to, or last was."""
-        return self._pages[index]
 
     def map(self, index: int, *, read: bool = True, write: bool = False) -> None:
         """Map page `index`, to the page it had before if there was one.
@@ -79,10 +80,22 @@ class Window:
         """
         if index not in self._pages:
             self._pages[index] = self._memory.take_page()
-        page = self._pages[index]
-        live = (page in self._memory.readable, page in self._memory.writable)
-        if any(live) and live != (read, write):
+        wanted = (self._pages[index], read, write)
+        if self._live.get(index, wanted) != wanted:
             self.unmap(index)
+        self._grant(index, *wanted)
+
+    def is_mapped(self, index: int) -> bool:
+        """Whether page `index` has a live entry."""
+        return index in self._live
+
+    def spoil(self, index: int) -> None:
+        """Map page `index` to where every access is an error, until it is unmapped."""
+        self.unmap(index)
+        self._grant(index, self._memory.broken, True, True)
+
+    def _grant(self, index: int, page: int, read: bool, write: bool) -> None:
+        self._live[index] = (page, read, write)
         self._set(index, TranslationControlEntry(read=read, write=write, rpn=page))
         if read:
             self._memory.readable.add(page)
@@ -93,11 +106,17 @@ class Window:
         """Take page `index` away; when this returns, no beat of it may be on its way."""
         self._set(index, TranslationControlEntry())
         self.manager.invalidate_page.write(index=index)
-        self.manager.invalidate.write(start=1, scope=InvalidateScope.PAGE, window=self.number)
+        self.invalidate(InvalidateScope.PAGE)
+        self._live.pop(index, None)
+        for page in (self._pages[index], self._memory.broken):
+            self._memory.readable.discard(page)
+            self._memory.writable.discard(page)
+
+    def invalidate(self, scope: InvalidateScope = InvalidateScope.WINDOW) -> None:
+        """Have the bridge forget the window's entries, and wait until it has."""
+        self.manager.invalidate.write(start=1, scope=scope, window=self.number)
         busy = self.manager.invalidate_status.read
         self._bench.wait_for(lambda: not busy().busy, "end of the invalidation")
-        self._memory.readable.discard(self._pages[index])
-        self._memory.writable.discard(self._pages[index])
 
     def take(self, size: int, offset: int = 0, *, read: bool = True, write: bool = False) -> int:
         """I/O bus address of `size` bytes that nobody uses, `offset` bytes into a page."""
@@ -139,10 +158,12 @@ class Ring:
 
     Parameters
     ----------
-    bench : FlowBench
+    bench : Bench
     window : Window
     size_log2 : int
         Entries of the ring, as a power of two.
+    interrupts : bool
+        Completions and stops raise the interrupt line.
 
     Attributes
     ----------
@@ -156,7 +177,9 @@ class Ring:
         Of this run of the ring, as far as they have been looked for.
     """
 
-    def __init__(self, bench: FlowBench, window: Window, size_log2: int = 6):
+    def __init__(
+        self, bench: Bench, window: Window, size_log2: int = 6, *, interrupts: bool = False
+    ):
         self.number = window.number
         self.adapter = AdapterPage(bench.registers, ADAPTER_PAGE)
         self.registers = self.adapter.ring[self.number]
@@ -175,7 +198,7 @@ class Ring:
         self.registers.offloads.write(
             checksum_ipv4=1, checksum_tcp=1, checksum_udp=1, large_send_v4=1, scatter_gather=1
         )
-        self.registers.interrupt_enable.write(completion=1, stopped=1)
+        self.registers.interrupt_enable.write(completion=interrupts, stopped=interrupts)
         self.start()
 
     def start(self) -> None:
@@ -228,10 +251,10 @@ class Ring:
                 second_length=second[1],
             )
             entries.append(entry.pack())
-        if self._room() < len(entries):
+        if self.room() < len(entries):
             self.ring()
             self._bench.wait_for(
-                lambda: self._room() >= len(entries),
+                lambda: self.room() >= len(entries),
                 f"room in ring {self.number}",
                 _FULL_RING_CYCLES,
             )
@@ -263,7 +286,8 @@ class Ring:
         """Ring the doorbell for all that was posted."""
         self.doorbell.transmit.write(producer=self.producer)
 
-    def _room(self) -> int:
+    def room(self) -> int:
+        """Entries that are free."""
         self.collect()
         return self.size - (self.producer - self._consumer) % _INDEXES
 
@@ -285,14 +309,15 @@ class Ring:
             for piece in self._borrowed.pop(correlator, ()):
                 self._window.give_back(*piece)
 
+    def is_complete(self) -> bool:
+        """Whether all that was posted is complete."""
+        self.collect()
+        return not self._waiting
+
     def finish(self, cycles: int = _FULL_RING_CYCLES) -> list[Completion]:
         """Wait until all that was posted is complete; returns every completion since the start."""
 
-        def finished() -> bool:
-            self.collect()
-            return not self._waiting
-
-        self._bench.wait_for(finished, f"completion on ring {self.number}", cycles)
+        self._bench.wait_for(self.is_complete, f"completion on ring {self.number}", cycles)
         return self.done
 
     def expect(self, *statuses: TransmitStatus) -> None:

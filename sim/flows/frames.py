@@ -3,12 +3,19 @@
 import random
 from dataclasses import dataclass
 
-from bench_wire import rightly_summed
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-__all__ = ["Frame", "random_single", "random_super", "single", "sized", "super_frame"]
+__all__ = [
+    "Frame",
+    "random_single",
+    "random_super",
+    "rightly_summed",
+    "single",
+    "sized",
+    "super_frame",
+]
 
 _PADDED = 60
 _FIN, _PSH, _CWR = 0x01, 0x08, 0x80
@@ -31,6 +38,15 @@ class Frame:
     data: bytes
     fields: dict[str, int]
     leaves: tuple[bytes, ...]
+
+
+def rightly_summed(frame: bytes) -> bytes:
+    """`frame` with the IPv4, TCP and UDP checksums that scapy computes."""
+    packet = Ether(frame)
+    for layer in (IP, TCP, UDP):
+        if layer in packet:
+            del packet[layer].chksum
+    return bytes(packet)
 
 
 def _padded(frame: bytes) -> bytes:
