@@ -82,6 +82,11 @@ class Board:
         """Software has something to do: an interrupt, or a frame from the wire."""
         return bool(self.frames) or self.adapter_interrupt or self.manager_interrupt
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is under way, neither in the adapter nor on the board."""
+        return self.quiescent and self._memory.idle and not self.master.busy
+
     def tick(self, outputs: int) -> int:
         """Given the adapter's outputs in this cycle, return what its inputs are to be."""
         cycle = self.cycle

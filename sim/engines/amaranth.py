@@ -96,11 +96,11 @@ class AmaranthEngine:
         while self._board.cycle == before:
             self._simulator.advance()
 
-    def run(self, cycles: int) -> None:
-        """Advance until software has something to do, at most `cycles`, at least one."""
+    def run(self, cycles: int, *, until_rest: bool = False) -> None:
+        """Advance until software has something to do, at most `cycles`; see `Engine`."""
         for _ in range(cycles):
             self._step()
-            if self._board.attention:
+            if self._board.attention or (until_rest and self._board.at_rest):
                 return
 
     def _access(self, address: int) -> None:

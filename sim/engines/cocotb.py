@@ -305,9 +305,9 @@ class CocotbEngine:
         """Nothing is under way in the adapter."""
         return self._lines[2]
 
-    def run(self, cycles: int) -> None:
-        """Advance until software has something to do, at most `cycles`, at least one."""
-        self._order("run", cycles)
+    def run(self, cycles: int, *, until_rest: bool = False) -> None:
+        """Advance until software has something to do, at most `cycles`; see `Engine`."""
+        self._order("run", cycles, until_rest)
 
     def _read_register(self, address: int) -> int:
         response, data = self._order("read", address)

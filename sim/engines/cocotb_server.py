@@ -47,11 +47,11 @@ class _Bench:
             self._clock = Clock(self._clk, CYCLE_NS, unit="ns")
             self._clock.start(start_high=True)
 
-    async def run(self, cycles: int) -> None:
-        """Advance until software has something to do, at most `cycles`."""
+    async def run(self, cycles: int, *, until_rest: bool) -> None:
+        """Advance until software has something to do, at most `cycles`; see `Engine`."""
         for _ in range(cycles):
             await self.step()
-            if self.board.attention:
+            if self.board.attention or (until_rest and self.board.at_rest):
                 return
 
     async def access(self) -> None:
@@ -85,7 +85,7 @@ async def serve(dut) -> None:
                 if kind == "stop":
                     return
                 if kind == "run":
-                    await bench.run(first)
+                    await bench.run(first, until_rest=bool(second))
                 elif kind == "read":
                     board.master.begin_read(first)
                     await bench.access()

@@ -39,10 +39,11 @@ class Engine(Hardware, Protocol):
         """
         ...
 
-    def run(self, cycles: int) -> None:
+    def run(self, cycles: int, *, until_rest: bool = False) -> None:
         """Advance until software has something to do, at most `cycles`, at least one.
 
-        Software has something to do when an interrupt line is high or a frame has arrived.
+        Software has something to do when an interrupt line is high or a frame has arrived. With
+        `until_rest` it acts also once nothing is under way, neither in the adapter nor in memory.
         """
         ...
 

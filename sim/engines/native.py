@@ -74,7 +74,7 @@ _ARGUMENTS = {
         ctypes.c_char_p,
     ],
     "byway_state": [_BOARD],
-    "byway_run": [_BOARD, ctypes.c_uint64],
+    "byway_run": [_BOARD, ctypes.c_uint64, ctypes.c_bool],
     "byway_clock_alone": [_BOARD, ctypes.c_uint64],
     "byway_read": [_BOARD, ctypes.c_uint32],
     "byway_write": [_BOARD, ctypes.c_uint32, ctypes.c_uint32],
@@ -163,12 +163,13 @@ class NativeEngine:
         """Nothing is under way in the adapter."""
         return bool(self._state.quiescent)
 
-    def run(self, cycles: int) -> None:
-        """Advance until software has something to do, at most `cycles`, at least one.
+    def run(self, cycles: int, *, until_rest: bool = False) -> None:
+        """Advance until software has something to do, at most `cycles`; see `Engine`.
 
         Raises `EngineError` if the adapter declares itself quiescent and is not.
         """
-        self._library.byway_run(self._open_board(), 1 if self.frames else cycles)
+        cycles = 1 if self.frames else cycles
+        self._library.byway_run(self._open_board(), cycles, until_rest)
         if self._state.restless:
             raise EngineError(
                 "native: the adapter declared itself quiescent, but its state changed in cycle "

@@ -25,6 +25,8 @@ from byway.sim.flows.flow import GAP, Bench, Flow, Pages
 __all__ = ["EngineBench", "Event", "Outcome", "run_flow"]
 
 _MEMORY_BYTES = 4 << 20
+#: Within which an adapter that nobody disturbs comes to rest, if it does.
+_REST_CYCLES = 5_000
 
 
 class Event(NamedTuple):
@@ -42,7 +44,8 @@ class Outcome:
     Attributes
     ----------
     events : list of Event
-        In order: register reads and writes, loads from memory, changes of the interrupt lines.
+        In order: register reads and writes, loads from memory, changes of the interrupt lines and
+        of the one that tells that nothing is under way.
     frames : list of WireFrame
     cycle : int
         The last.
@@ -142,7 +145,7 @@ class EngineBench(Bench):
         self.memory = Pages(_Memory(engine, self._record), rng)
         self._engine = engine
         self._limit = limit
-        self._lines = (False, False)
+        self._lines = (False, False, False)
 
     @property
     def cycle(self) -> int:
@@ -168,7 +171,7 @@ class EngineBench(Bench):
         engine = self._engine
         self.frames += engine.frames
         engine.frames.clear()
-        lines = (engine.adapter_interrupt, engine.manager_interrupt)
+        lines = (engine.adapter_interrupt, engine.manager_interrupt, engine.quiescent)
         if lines != self._lines:
             self._lines = lines
             self.events.append(Event("lines", self.cycle, lines))
@@ -186,6 +189,8 @@ class EngineBench(Bench):
         """Play `flow` and judge the wire; fails as the flow does."""
         with contextlib.suppress(_OutOfTimeError):
             flow.body(self)
+            self._engine.run(_REST_CYCLES, until_rest=True)
+            self._record("rest")
         assert all(frame.good for frame in self.frames), "a frame that is not good"
         for before, after in itertools.pairwise(self.frames):
             gap = after.first_cycle - before.last_cycle - 1

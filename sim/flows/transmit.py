@@ -5,6 +5,7 @@ Patent, FIG. 7, steps 750 to 770: from the doorbell to the wire and the completi
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from scapy.layers.l2 import Ether
 
@@ -22,7 +23,7 @@ from byway.sim.flows.ring import Ring, Window
 from byway.sw.contract.records import TransmitStatus
 
 
-def _machine(bench: Bench, rings: int = 1, **options: int) -> list[Ring]:
+def _machine(bench: Bench, rings: int = 1, **options: Any) -> list[Ring]:
     """Rings that run, each in its own window."""
     made = [Ring(bench, Window(bench, number), **options) for number in range(rings)]
     made[0].adapter.mac_control.write(transmit_enable=1)

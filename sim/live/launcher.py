@@ -20,6 +20,9 @@ _CLONE_NEWNS, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _PR_SET_PDEATHSIG = 1
 
+#: Signals to a terminal's whole process group, for the command and for the one who waits for it.
+_FOR_THE_COMMAND = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,7 +57,7 @@ def _wait(child: int) -> int:
 
 def _execute(command: list[str]) -> None:
     """Become `command`; never returns."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    for number in _FOR_THE_COMMAND:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)
@@ -77,8 +80,7 @@ def _first_process(command: list[str]) -> int:
 
 def main(parent: int, namespace: int, hosts: str, command: list[str]) -> int:
     """Run `command`; returns its exit code."""
-    # Ctrl-C is for the command, and for the one who waits for it.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number in _FOR_THE_COMMAND:
         signal.signal(number, signal.SIG_IGN)
     _end_with(parent)
     _call("setns", namespace, _CLONE_NEWNET)

@@ -35,10 +35,12 @@ class Program:
     def __init__(self, text: str, process: subprocess.Popen):
         self.text = text
         self._process = process
-        self._file = os.pidfd_open(process.pid)
+        self._file: int | None = os.pidfd_open(process.pid)
 
     def fileno(self) -> int:
         """A file to wait for, readable once the program has ended."""
+        if self._file is None:
+            raise ValueError(f"{self.text} has been closed")
         return self._file
 
     @property
@@ -48,11 +50,13 @@ class Program:
         return code if code is None or code >= 0 else 128 - code
 
     def close(self) -> None:
-        """End the program, and all that it started, if it has not ended."""
+        """End the program, and all that it started, if it has not ended; may be called again."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 class Programs:

@@ -96,7 +96,7 @@ class Traffic:
             busy |= kernel.pump()
         busy |= self._machine.software()
         if busy or not self._at_rest:
-            self._engine.run(_CHUNK)
+            self._engine.run(_CHUNK, until_rest=True)
             while self._engine.frames:
                 self._take_from_adapter()
             busy = True

@@ -72,11 +72,16 @@ class Board {
 #endif
   }
 
-  // Advance until software has something to do, at most `cycles`.
-  void run(uint64_t cycles) {
+  // Advance until software has something to do or, with `until_rest`, until nothing is under way;
+  // at most `cycles`.
+  void run(uint64_t cycles, bool until_rest) {
     for (uint64_t end = state.cycle + cycles; state.cycle != end;) {
       step();
       if (attention()) return;
+      if (until_rest) {
+        if (state.quiescent && memory_.idle() && !master_.busy()) return;
+        continue;
+      }
       if (!top_->quiescent || !is_still() || state.cycle == end) continue;
       state.restless = !rests();
       if (attention() || state.restless) return;
@@ -187,7 +192,9 @@ EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryMan
 }
 
 EXPORT State* byway_state(Board* board) { return &board->state; }
-EXPORT void byway_run(Board* board, uint64_t cycles) { board->run(cycles); }
+EXPORT void byway_run(Board* board, uint64_t cycles, bool until_rest) {
+  board->run(cycles, until_rest);
+}
 EXPORT void byway_clock_alone(Board* board, uint64_t cycles) { board->clock_alone(cycles); }
 EXPORT void byway_read(Board* board, uint32_t address) { board->read(address); }
 EXPORT void byway_write(Board* board, uint32_t address, uint32_t value) {

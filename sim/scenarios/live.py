@@ -236,7 +236,7 @@ class _Run:
                     return _INTERRUPTED
             if not self._traffic.step():
                 self._wait()
-        return _INTERRUPTED if deadline else code
+        return _INTERRUPTED if deadline or self._interrupts.ended else code
 
     def drain(self) -> None:
         """Let what is under way in the adapter reach the wire."""

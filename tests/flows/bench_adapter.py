@@ -110,12 +110,17 @@ class FlowBench(Bench):
     async def _run(self, cycles: int) -> None:
         await ClockCycles(self._dut.clk, cycles)
 
-    async def _run_to_event(self, frames: int, cycles: int) -> None:
-        """Until an interrupt, or more than `frames` have come off the wire, at most `cycles`."""
+    async def _run_to_event(self, frames: int, cycles: int, until_rest: bool = False) -> None:
+        """Until an interrupt, or more than `frames` have come off the wire, at most `cycles`.
+
+        With `until_rest` also until nothing is under way in the adapter.
+        """
         end = self.cycle + cycles
         while (left := end - self.cycle) > 0:
             await self._run(min(_LOOK_CYCLES, left))
             if self.adapter_interrupt or self.manager_interrupt or len(self.wire.frames) > frames:
+                return
+            if until_rest and self.quiescent:
                 return
 
     async def pulse_reset(self) -> None:

@@ -133,10 +133,10 @@ class FlowEngine:
         """Nothing is under way in the adapter."""
         return self._bench.quiescent
 
-    def run(self, cycles: int) -> None:
-        """Advance until software has something to do, at most `cycles`."""
+    def run(self, cycles: int, *, until_rest: bool = False) -> None:
+        """Advance until software has something to do, at most `cycles`; see `Engine`."""
         self._grants.extend()
-        self._bench.run_to_event(self._seen, cycles)
+        self._bench.run_to_event(self._seen, cycles, until_rest)
         self.frames.extend(self._bench.frames[self._seen :])
         self._seen = len(self._bench.frames)
 

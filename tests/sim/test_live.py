@@ -1,0 +1,258 @@
+"""``byway live``, run as a user does: unmodified programs, two kernels, the RTL between them."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import ICMP
+from scapy.layers.l2 import Ether
+from scapy.utils import PcapNgReader
+
+from byway.sim import command
+
+BYWAY = [sys.executable, "-m", "byway.sim.command", "live"]
+
+needs_namespaces = pytest.mark.usefixtures("namespaces")
+
+#: Serves a folder: `SERVE PORT FOLDER`; fetches: `FETCH URL FILE`.
+SERVE = f"exec {sys.executable} -m http.server"
+FETCH = """
+import sys, time, urllib.request
+for attempt in range(100):
+    try:
+        data = urllib.request.urlopen(sys.argv[1], timeout=60).read()
+        break
+    except OSError:
+        time.sleep(0.1)
+open(sys.argv[2], "wb").write(data)
+"""
+
+
+def live(
+    folder: Path, *arguments: str | Path, before: tuple[str, ...] = ()
+) -> tuple[int, str, str, dict]:
+    """Run the command; returns exit code, output, errors, and ``result.json`` if it is there."""
+    whole = [*before, *BYWAY, "--out", folder / "out", *arguments]
+    done = subprocess.run(whole, capture_output=True, text=True, timeout=240)
+    result = folder / "out" / "result.json"
+    figures = json.loads(result.read_text()) if result.exists() else {}
+    return done.returncode, done.stdout, done.stderr, figures
+
+
+@needs_namespaces
+def test_pings_come_back_and_are_on_the_wire(tmp_path):
+    if shutil.which("ping") is None:
+        pytest.skip("ping is not installed")
+    code, output, _errors, figures = live(
+        tmp_path, "--", "ping", "-c", "20", "-i", "0.01", "partner"
+    )
+    assert code == 0
+    assert "20 received, 0% packet loss" in output
+    status = figures["status"]
+    assert status["bad_frames"] == status["faults"] == status["refused"] == status["lost"] == 0
+    assert status["copied_transmit"] == 0
+    with PcapNgReader(str(tmp_path / "out" / "wire.pcapng")) as reader:
+        packets = [Ether(bytes(packet)) for packet in reader]
+    assert sum(ICMP in packet and packet[ICMP].type == 8 for packet in packets) == 20
+    assert sum(ICMP in packet and packet[ICMP].type == 0 for packet in packets) == 20
+
+
+@needs_namespaces
+def test_file_over_http_arrives_whole_in_super_frames(tmp_path):
+    data = os.urandom(1 << 20)
+    (tmp_path / "file").write_bytes(data)
+    code, _output, errors, figures = live(
+        tmp_path,
+        f"--run=hosted={SERVE} 8000 --directory {tmp_path}",
+        "--in=partner",
+        "--",
+        sys.executable,
+        "-c",
+        FETCH,
+        "http://hosted:8000/file",
+        str(tmp_path / "got"),
+    )
+    assert code == 0, errors
+    assert (tmp_path / "got").read_bytes() == data
+    status = figures["status"]
+    assert figures["offloads"] == ["CHECKSUM", "TSO4", "TSO_ECN"]
+    assert status["goodput_simulated"] > 0.6 * 941.5e6
+    assert status["payload_bytes"] >= len(data)
+    (super_frames,) = status["super_frames"]
+    assert 0 < super_frames < len(data) // 1448 // 10
+    assert status["blocks"]["segments"] > 10 * super_frames
+    assert status["checksums_by_cpu"] == [0]
+    assert status["bad_frames"] == status["faults"] == status["not_taken"] == 0
+    assert "GET /file" in (tmp_path / "out" / "hosted-1.log").read_text()
+
+
+@needs_namespaces
+def test_many_connections_at_once_and_ipv6_by_cpu(tmp_path):
+    server = """
+import socket, threading
+listener = socket.create_server(("::", 7000), family=socket.AF_INET6, dualstack_ipv6=True,
+                                backlog=200)
+while True:
+    peer, _ = listener.accept()
+    threading.Thread(target=lambda peer=peer: (peer.sendall(peer.recv(9) * 1000),
+                                               peer.close())).start()
+"""
+    client = """
+import socket, threading, time
+wrong = []
+def talk(number):
+    address = "fd62:7977:6179::fe" if number % 2 else "10.0.0.254"
+    for attempt in range(100):
+        try:
+            peer = socket.create_connection((address, 7000), 60)
+            break
+        except OSError:
+            time.sleep(0.1)
+    word = b"%09d" % number
+    peer.sendall(word)
+    got = b""
+    while part := peer.recv(65536):
+        got += part
+    if got != word * 1000:
+        wrong.append(number)
+threads = [threading.Thread(target=talk, args=(n,)) for n in range(50)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(len(threads), "ended,", len(wrong), "wrong")
+"""
+    (tmp_path / "server.py").write_text(server)
+    code, output, errors, figures = live(
+        tmp_path,
+        f"--run=partner=exec {sys.executable} {tmp_path / 'server.py'}",
+        "--",
+        sys.executable,
+        "-c",
+        client,
+    )
+    assert code == 0, errors
+    assert output == "50 ended, 0 wrong\n"
+    (by_cpu,) = figures["status"]["checksums_by_cpu"]
+    assert by_cpu >= 25 * 3  # TCP over IPv6, which the adapter does not sum.
+    assert figures["status"]["bad_frames"] == 0
+
+
+# --- How it ends
+
+
+@needs_namespaces
+def test_exit_code_is_the_commands_and_a_failing_server_is_named(tmp_path):
+    code, _output, errors, figures = live(
+        tmp_path, "--run=partner=exit 3", "--", "/bin/sh", "-c", "sleep 0.6; exit 7"
+    )
+    assert code == 7
+    assert figures["exit_code"] == 7
+    assert figures["ended"] == {"partner=exit 3": 3}
+    assert "byway: partner=exit 3 ended with exit code 3\n" in errors
+    assert "Traceback" not in errors
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(number) for task in tasks for number in task.read_text().split()]
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen:
+    """The command, once its main program runs."""
+    process = subprocess.Popen(
+        [*BYWAY, "--out", folder / "out", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    return process
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "TERM", "HUP"]
+)
+def test_interrupted_run_ends_its_programs_and_keeps_its_results(number, tmp_path):
+    script = "trap '' INT TERM HUP; echo running; sleep 600 & wait; sleep 600"
+    process = started(tmp_path, "--", "/bin/sh", "-c", script)
+    below = children_of(process.pid)
+    assert below
+    os.killpg(process.pid, number)
+    begun = time.monotonic()
+    _output, errors = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 20
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"result.json", "wire.pcapng"}
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["exit_code"] == 130
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            raise AssertionError(f"{pid} is left")
+
+
+@needs_namespaces
+def test_without_the_right_to_namespaces_it_says_so_and_names_the_alternative(tmp_path):
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    drop = ("setpriv", "--bounding-set", "-sys_admin,-net_admin", "--inh-caps", "-all")
+    code, output, errors, _figures = live(tmp_path, "--", "true", before=drop)
+    assert code == 2
+    assert output == ""
+    (line,) = [line for line in errors.splitlines() if line.startswith("byway: ")]
+    assert "as root has" in line
+    assert "byway send" in line
+    assert not (tmp_path / "out").exists()
+
+
+@needs_namespaces
+def test_without_tap_devices_it_says_so_and_names_the_alternative(tmp_path):
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare is not installed")
+    hide = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh")
+    code, _output, errors, _figures = live(tmp_path, "--", "true", before=hide)
+    assert code == 2
+    (line,) = [line for line in errors.splitlines() if line.startswith("byway: ")]
+    assert "needs TAP devices, and there are none" in line
+    assert "byway send" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--in", "nowhere", "--", "true"], "No place is called 'nowhere'; there are hosted, "),
+        (["--in", "hosted2", "--", "true"], "No place is called 'hosted2'"),
+        (["--run", "true"], "--run wants PLACE=COMMAND, not 'true'"),
+        (["--run", "hosted= "], "--run wants PLACE=COMMAND"),
+        (["--run", "elsewhere=true"], "No place is called 'elsewhere'"),
+        (["--hosted", "0"], "hosted partitions must be a whole number from 1 to"),
+        (["--hosted", "99"], "hosted partitions must be a whole number from 1 to"),
+        (["--", "no-such-program-at-all"], "Cannot run no-such-program-at-all: there is no such"),
+        (["--mtu", "1"], "MTU must be"),
+        (["--engine", "vcs"], "invalid choice"),
+    ],
+)
+def test_wrong_arguments_get_one_line(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["live", *arguments]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("byway: ")
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_that_is_a_file_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert command.main(["live", "--out", str(tmp_path / "file"), "--", "true"]) == 2
+    assert capsys.readouterr().err.startswith(f"byway: Cannot write to {tmp_path / 'file'}")
