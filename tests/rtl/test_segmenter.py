@@ -1,8 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """`Segmenter` cuts super-frames by the rule of large send and passes other frames through.
 
-The reference cuts bytes by `byway.sim.segment_bench`; Scapy, which is not ours, checks the reference
-and a few of the segments that the hardware made.
+The reference cuts bytes by `byway.sim.segment_bench`; Scapy, which is not ours, checks the
+reference and a few of the segments that the hardware made.
 """
 
 import random
