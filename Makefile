@@ -7,7 +7,7 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test lint types contract reference timing bench-engines clean help
+.PHONY: demo test lint types contract reference timing bench-engines bench-live clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
 	@echo "make bench-engines     how fast the engines are, side by side; figures in out/bench/"
+	@echo "make bench-live        live traffic on real kernels against its goals (needs root)"
 	@echo "make clean             remove what was built, but for the environment"
 
 $(READY): requirements.lock pyproject.toml sim/environment.sh
@@ -46,6 +47,9 @@ reference: $(READY)
 
 bench-engines: $(READY)
 	@$(BIN)/python -m byway.sim.measure.engines
+
+bench-live: $(READY)
+	@$(BIN)/python -m byway.sim.measure.live
 
 timing: $(READY)
 	$(BIN)/python -m byway.rtl.timing

@@ -7,16 +7,11 @@ goal is missed.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from byway.rtl.export import to_verilog
 from byway.rtl.shared_adapter import SharedAdapter
@@ -25,9 +20,10 @@ from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import build_simulator, runner_command, simulator_environment
 from byway.sim.engines.engine import Engine, EngineError
 from byway.sim.engines.native import NativeEngine
+from byway.sim.measure.figures import Figure, report
 from byway.sim.measure.load import MEMORY_BYTES, start_load
 
-__all__ = ["Figure", "measure"]
+__all__ = ["measure"]
 
 _PARAMETERS = BoardParameters(memory_bytes=MEMORY_BYTES)
 _TOP = "shared_adapter"
@@ -35,30 +31,6 @@ _NATIVE_CYCLES = 400_000
 _COCOTBEXT_CYCLES = 15_000
 _AMARANTH_CYCLES = 2_000
 _REPETITIONS = 3
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure, and the least or greatest that it should be.
-
-    Attributes
-    ----------
-    goal : str or None
-        For example ``>= 100``; None of a figure that has no goal of its own.
-    """
-
-    name: str
-    value: float
-    unit: str
-    goal: str | None = None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the goal is reached."""
-        if self.goal is None:
-            return None
-        relation, _space, bound = self.goal.partition(" ")
-        return self.value >= float(bound) if relation == ">=" else self.value <= float(bound)
 
 
 def _under_load(engine: Engine, cycles: int) -> float:
@@ -144,18 +116,7 @@ def main() -> int:
     except EngineError as error:
         print(f"byway: {error}", file=sys.stderr)
         return 2
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [asdict(figure) | {"met": figure.met} for figure in figures]
-    (folder / "engines.json").write_text(json.dumps(written, indent=2) + os.linesep)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("figure", "value", "unit", "goal", ""):
-        table.add_column(heading, justify="right" if heading == "value" else "left")
-    for figure in figures:
-        verdict = {None: "", True: "met", False: "MISSED"}[figure.met]
-        value = f"{figure.value:,.0f}" if figure.value >= 1000 else f"{figure.value:,.2f}"
-        table.add_row(figure.name, value, figure.unit, figure.goal or "", verdict)
-    Console(highlight=False).print(table)
-    return int(any(figure.met is False for figure in figures))
+    return report(figures, folder / "engines.json")
 
 
 if __name__ == "__main__":

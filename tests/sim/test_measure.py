@@ -10,7 +10,7 @@ from scapy.utils import checksum
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.native import NativeEngine
-from byway.sim.measure.engines import Figure
+from byway.sim.measure.figures import Figure
 from byway.sim.measure.load import MEMORY_BYTES, start_load
 
 
