@@ -7,6 +7,7 @@ more cycle is run before each leap, and has to leave every byte of the model's s
 """
 
 import ctypes
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from byway.sim.board.gmii_sink import WireFrame, judge
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 from byway.sim.engines.native_build import LIBRARY, build_native
+from byway.sim.engines.section import EVENTS, WHOLE_RUN, Around, Section
 
 __all__ = ["NativeEngine"]
 
@@ -64,6 +66,27 @@ class _Frame(ctypes.Structure):
     ]
 
 
+class _Section(ctypes.Structure):
+    """As ``Section`` in ``waveform.h``."""
+
+    _fields_ = [
+        ("first", ctypes.c_uint64),
+        ("last", ctypes.c_uint64),
+        ("number", ctypes.c_uint64),
+        ("cycles", ctypes.c_uint64),
+        ("event", ctypes.c_uint32),
+    ]
+
+    @staticmethod
+    def of(section: Section) -> "_Section":
+        if isinstance(section, Around):
+            event = 1 + EVENTS.index(section.event)
+            return _Section(number=section.number, cycles=section.cycles, event=event)
+        last = _FOREVER if section.last is None else section.last
+        return _Section(first=section.first, last=last)
+
+
+_FOREVER = (1 << 60) - 1
 #: Function of the library -> types of its arguments.
 _BOARD = ctypes.c_void_p
 _ARGUMENTS = {
@@ -71,7 +94,6 @@ _ARGUMENTS = {
         ctypes.c_void_p,
         ctypes.c_uint64,
         ctypes.POINTER(_MemoryManner),
-        ctypes.c_char_p,
     ],
     "byway_state": [_BOARD],
     "byway_run": [_BOARD, ctypes.c_uint64, ctypes.c_bool],
@@ -79,6 +101,9 @@ _ARGUMENTS = {
     "byway_read": [_BOARD, ctypes.c_uint32],
     "byway_write": [_BOARD, ctypes.c_uint32, ctypes.c_uint32],
     "byway_take_frame": [_BOARD, ctypes.POINTER(_Frame)],
+    "byway_record": [_BOARD, ctypes.c_char_p, ctypes.POINTER(_Section)],
+    "byway_end_recording": [_BOARD],
+    "byway_look_at_error": [_BOARD, ctypes.c_uint64],
     "byway_close": [_BOARD],
 }
 
@@ -96,6 +121,7 @@ def _load(path: Path) -> ctypes.CDLL:
         function.restype = None
     library.byway_open.restype = _BOARD
     library.byway_state.restype = ctypes.POINTER(_State)
+    library.byway_record.restype = library.byway_end_recording.restype = ctypes.c_int
     return library
 
 
@@ -109,9 +135,13 @@ class NativeEngine:
         see `byway.sim.engines.fingerprint`.
     parameters : BoardParameters
     waveform : Path or None
-        Where to leave a VCD of the whole run.
+        Where to leave a VCD.
+    section : Section
+        Of what.
+    can_record : bool
+        Make `record` possible, which makes the model slower; a waveform does as well.
 
-    Raises `EngineError` if it cannot be compiled.
+    Raises `EngineError` if it cannot be compiled, `OSError` if the waveform cannot be written.
     """
 
     name = "native"
@@ -122,8 +152,11 @@ class NativeEngine:
         parameters: BoardParameters,
         *,
         waveform: Path | None = None,
+        section: Section = WHOLE_RUN,
+        can_record: bool = False,
     ):
-        folder = build_native(make, waves=waveform is not None)
+        self._can_record = can_record or waveform is not None
+        folder = build_native(make, waves=self._can_record)
         self._library = _load(folder / LIBRARY)
         storage = bytearray(parameters.memory_bytes)
         # As long as C++ has their address, these bytes must not move.
@@ -135,10 +168,12 @@ class NativeEngine:
             ctypes.addressof(self._pinned),
             len(storage),
             _MemoryManner(**asdict(parameters.memory)),
-            None if waveform is None else str(waveform).encode(),
         )
         # A copy of the last state outlives the board.
         self._state: _State = self._library.byway_state(self._board).contents
+        self._recording: Path | None = None
+        if waveform is not None:
+            self.record(waveform, section)
 
     @property
     def cycle(self) -> int:
@@ -179,6 +214,29 @@ class NativeEngine:
             )
         self._take_frames()
 
+    def record(self, path: Path, section: Section = WHOLE_RUN) -> None:
+        """From now on, record a waveform of `section`, in place of one that is being recorded.
+
+        The file is whole when the section is over, at the latest with `end_recording` or `close`;
+        of an event that does not happen there is none. Raises `OSError` if a file cannot be
+        written, `EngineError` if the engine was not opened to record.
+        """
+        board = self._open_board()
+        if not self._can_record:
+            raise EngineError("native was not opened to record a waveform")
+        self.end_recording()
+        self._recording = path
+        name = os.fsencode(path)
+        self._check_file(self._library.byway_record(board, name, _Section.of(section)))
+
+    def end_recording(self) -> None:
+        """Finish the waveform, if one is being recorded; raises as `record`."""
+        self._check_file(self._library.byway_end_recording(self._open_board()))
+
+    def _check_file(self, failure: int) -> None:
+        if failure:
+            raise OSError(failure, os.strerror(failure), str(self._recording))
+
     def clock_alone(self, cycles: int) -> None:
         """Clock the model without a board, which counts no cycles: what is left is its own cost."""
         self._library.byway_clock_alone(self._open_board(), cycles)
@@ -188,9 +246,10 @@ class NativeEngine:
         while self._state.frames:
             self._library.byway_take_frame(self._board, frame)
             whole = ctypes.string_at(frame.bytes, frame.length)
-            self.frames.append(
-                judge(whole, frame.first_cycle, frame.last_cycle, error=bool(frame.error))
-            )
+            judged = judge(whole, frame.first_cycle, frame.last_cycle, error=bool(frame.error))
+            if not judged.good:
+                self._library.byway_look_at_error(self._board, judged.last_cycle)
+            self.frames.append(judged)
 
     def _read_register(self, address: int) -> int:
         self._library.byway_read(self._open_board(), address)
@@ -212,8 +271,10 @@ class NativeEngine:
         return self._board
 
     def close(self) -> None:
-        """Finish the waveform and let the model go; may be called again."""
+        """Finish the waveform and let the model go; may be called again. Raises as `record`."""
         if self._board is not None:
+            failure = self._library.byway_end_recording(self._board)
             self._state = _State.from_buffer_copy(self._state)
             self._library.byway_close(self._board)
             self._board = None
+            self._check_file(failure)

@@ -10,6 +10,7 @@ from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
 from byway.sim.engines.engine import Engine, EngineError
 from byway.sim.engines.native import NativeEngine
+from byway.sim.engines.section import WHOLE_RUN, Section
 
 __all__ = ["ENGINES", "open_engine", "waveform_suffix"]
 
@@ -28,13 +29,17 @@ def open_engine(
     parameters: BoardParameters,
     *,
     waveform: Path | None = None,
+    section: Section = WHOLE_RUN,
 ) -> Engine:
     """Start the engine `name` with the adapter that `make` makes.
 
-    Raises `EngineError` if it cannot be had.
+    It leaves a waveform of `section` at `waveform`, if that is given. Raises `EngineError` if it
+    cannot be had, or cannot leave such a waveform.
     """
     if name == "native":
-        return NativeEngine(make, parameters, waveform=waveform)
+        return NativeEngine(make, parameters, waveform=waveform, section=section)
+    if section != WHOLE_RUN:
+        raise EngineError(f"The engine {name} leaves waveforms of whole runs only; native can both")
     if name == "amaranth":
         return AmaranthEngine(make(), parameters, waveform=waveform)
     if name in SIMULATORS:

@@ -14,15 +14,11 @@
 #include "verilated.h"
 #include "Vbyway.h"
 #include "Vbyway___024root.h"
-#if VM_TRACE
-#include "verilated_vcd_c.h"
-#endif
+#include "waveform.h"
 
 namespace {
 
 using Top = Vbyway;
-
-constexpr uint64_t kHalfCycle = 4;  // In units of 1 ns.
 
 // What Python looks at between calls, in place; byway/sim/engines/native.py has the same.
 struct State {
@@ -47,30 +43,19 @@ class Board {
   Board(uint8_t* storage, uint64_t size, const byway::MemoryManner& manner)
       : context_(std::make_unique<VerilatedContext>()),
         top_(std::make_unique<Top>(context_.get())),
+        waveform_(*context_, *top_),
         memory_(storage, size, manner) {
     top_->eval();
   }
 
   ~Board() { top_->final(); }
 
-  void open_waveform(const char* path) {
-#if VM_TRACE
-    context_->traceEverOn(true);
-    waveform_ = std::make_unique<VerilatedVcdC>();
-    top_->trace(waveform_.get(), 99);
-    waveform_->open(path);
-    waveform_->dump(0);
-#else
-    (void)path;
-#endif
+  // Returns errno.
+  int record(const char* path, const byway::Section& section) {
+    return waveform_.begin(path, section, state.cycle);
   }
-
-  void close_waveform() {
-#if VM_TRACE
-    if (waveform_) waveform_->close();
-    waveform_.reset();
-#endif
-  }
+  int end_recording() { return waveform_.end(); }
+  void look_at_error(uint64_t cycle) { waveform_.look_at_error(cycle); }
 
   // Advance until software has something to do or, with `until_rest`, until nothing is under way;
   // at most `cycles`.
@@ -85,7 +70,7 @@ class Board {
       if (!top_->quiescent || !is_still() || state.cycle == end) continue;
       state.restless = !rests();
       if (attention() || state.restless) return;
-      state.cycle = end;
+      state.cycle = waveform_.leap(state.cycle, end);
     }
   }
 
@@ -122,6 +107,7 @@ class Board {
  private:
   void step() {
     Top& top = *top_;
+    waveform_.look(state.cycle);
     sink_.tick(state.cycle, top);
     state.frames = sink_.frames.size();
     state.adapter_interrupt = top.adapter_interrupt;
@@ -129,13 +115,13 @@ class Board {
     state.quiescent = top.quiescent;
     memory_.tick(state.cycle, top);
     master_.tick(top);
-    ++state.cycle;
+    waveform_.begin_cycle(++state.cycle);
     top.clk = 1;
     top.eval();
-    dump(2 * state.cycle - 1);
+    waveform_.dump(2 * state.cycle - 1);
     top.clk = 0;
     top.eval();
-    dump(2 * state.cycle);
+    waveform_.dump(2 * state.cycle);
   }
 
   // Software has something to do.
@@ -160,19 +146,9 @@ class Board {
     state.response = master_.response();
   }
 
-  void dump(uint64_t half_cycles) {
-#if VM_TRACE
-    if (waveform_) waveform_->dump(half_cycles * kHalfCycle);
-#else
-    (void)half_cycles;
-#endif
-  }
-
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Top> top_;
-#if VM_TRACE
-  std::unique_ptr<VerilatedVcdC> waveform_;
-#endif
+  byway::Waveform<Top> waveform_;
   byway::AxiMemory<Top> memory_;
   byway::RegisterMaster<Top> master_;
   byway::GmiiSink<Top> sink_;
@@ -184,11 +160,8 @@ class Board {
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryManner* manner,
-                         const char* waveform) {
-  auto board = std::make_unique<Board>(storage, size, *manner);
-  if (waveform) board->open_waveform(waveform);
-  return board.release();
+EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryManner* manner) {
+  return new Board(storage, size, *manner);
 }
 
 EXPORT State* byway_state(Board* board) { return &board->state; }
@@ -201,7 +174,9 @@ EXPORT void byway_write(Board* board, uint32_t address, uint32_t value) {
   board->write(address, value);
 }
 EXPORT void byway_take_frame(Board* board, Frame* frame) { board->take_frame(frame); }
-EXPORT void byway_close(Board* board) {
-  board->close_waveform();
-  delete board;
+EXPORT int byway_record(Board* board, const char* path, const byway::Section* section) {
+  return board->record(path, *section);
 }
+EXPORT int byway_end_recording(Board* board) { return board->end_recording(); }
+EXPORT void byway_look_at_error(Board* board, uint64_t cycle) { board->look_at_error(cycle); }
+EXPORT void byway_close(Board* board) { delete board; }

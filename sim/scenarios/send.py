@@ -18,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
+from byway.sim.engines.section import WHOLE_RUN, Section
 from byway.sim.report.results_folder import results_folder
 from byway.sim.scenarios.machine import Host, Machine, adapter_for, board_for
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
@@ -49,15 +50,15 @@ class SendOptions:
         Most payload bytes of a segment; None for what the MTU leaves beside the headers.
     memory_latency : int
         Cycles added to each access to system memory.
-    waveform : bool
-        Leave a waveform of the whole run.
+    waveform : Section or None
+        Leave a waveform of it; a run without its event leaves none.
     """
 
     engine: str = ENGINES[0]
     mtu: int = 1500
     mss: int | None = None
     memory_latency: int = 0
-    waveform: bool = False
+    waveform: Section | None = None
 
 
 @dataclass(frozen=True)
@@ -221,10 +222,13 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
     """
     with results_folder(folder, _FILES) as results, contextlib.ExitStack() as stack:
         suffix = waveform_suffix(options.engine)
+        section = options.waveform or WHOLE_RUN
         wave = results / f"wave{suffix}" if options.waveform else None
         parameters = board_for(1, MemoryManner(latency=options.memory_latency))
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
-            engine = open_engine(options.engine, adapter_for(1), parameters, waveform=wave)
+            engine = open_engine(
+                options.engine, adapter_for(1), parameters, waveform=wave, section=section
+            )
         stack.callback(engine.close)
         capture = stack.enter_context(Capture(results / "wire.pcapng"))
         bars = stack.enter_context(_Bars(len(data)))
@@ -269,7 +273,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
             bad_frames=partner.counts.bad,
             sha256_sent=hashlib.sha256(data).hexdigest(),
             sha256_received=partner.digest.hexdigest(),
-            files=("wire.pcapng", "result.json", *([wave.name] if wave else [])),
+            files=("wire.pcapng", "result.json", *([wave.name] if wave and wave.exists() else [])),
         )
         (results / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
     return result

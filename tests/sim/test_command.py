@@ -17,6 +17,7 @@ from byway.sim import command
 from byway.sim.commands import send as send_command
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.open_engine import ENGINES
+from byway.sim.engines.section import WHOLE_RUN, Around
 from byway.sim.scenarios import send as scenario
 from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
 from byway.sim.scenarios.send import SendOptions, SendResult
@@ -138,6 +139,20 @@ def test_mss_that_does_not_fit_the_mtu_is_refused(mss, mtu, file, tmp_path, caps
     assert line == (
         f"MSS {mss} does not fit MTU {mtu}: at most {mtu - 52} bytes remain beside the headers"
     )
+
+
+@pytest.mark.usefixtures("no_run")
+@pytest.mark.parametrize("value", ["5:4", "fault:0", "frame", "never"])
+def test_unknown_section_is_refused_with_what_there_is(value, file, tmp_path, capsys):
+    line = refused(["send", file, "--wave", value], tmp_path, capsys)
+    assert "FIRST:LAST, fault[:N], error[:N] or frame:K[:N]" in line
+    assert line.endswith(f"not {value!r}")
+
+
+@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"native"}))
+def test_section_is_refused_by_an_engine_that_records_whole_runs(engine, file, tmp_path, capsys):
+    line = refused(["send", file, "--engine", engine, "--wave", "fault"], tmp_path, capsys)
+    assert line == f"The engine {engine} leaves waveforms of whole runs only; native can both"
 
 
 @pytest.mark.usefixtures("no_run")
@@ -285,8 +300,10 @@ def test_options_reach_the_run(asked, file, capsys):
     assert asked["data"] == b"x"
     assert (asked["folder"], asked["name"]) == (Path("here"), "file")
     assert asked["options"] == SendOptions(
-        engine="icarus", mtu=576, mss=64, memory_latency=7, waveform=True
+        engine="icarus", mtu=576, mss=64, memory_latency=7, waveform=WHOLE_RUN
     )
+    assert command.main(["send", str(file), "--wave", "frame:2:50"]) == 0
+    assert asked["options"] == SendOptions(waveform=Around("frame", 2, 50))
     assert command.main(["send", str(file)]) == 0
     assert asked["options"] == SendOptions()
 
