@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from byway.sim.engines.open_engine import ENGINES
+from byway.sim.engines.section import WHOLE_RUN, Around, Section, parse_section
 from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
 
-__all__ = ["Commands", "UserError", "add_engine", "add_machine", "number"]
+__all__ = ["Commands", "UserError", "add_engine", "add_machine", "add_waveform", "number"]
 
 
 class UserError(Exception):
@@ -66,3 +67,27 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="cycles added to each access to system memory (%(default)s)",
     )
+
+
+def add_waveform(parser: argparse.ArgumentParser, *, last: str) -> None:
+    """Let the user ask for a waveform; `last` is what stands last on the command line."""
+    parser.add_argument(
+        "--wave",
+        type=_section,
+        nargs="?",
+        const=WHOLE_RUN,
+        metavar="SECTION",
+        help=(
+            "leave a waveform of the whole run, or with native of a SECTION: the cycles "
+            "FIRST:LAST, or what is around the first fault[:N], the first error[:N] on the wire, "
+            f"or the frame:K[:N], N cycles before and after it ({Around.cycles}); a bare --wave "
+            f"must not stand just before {last}"
+        ),
+    )
+
+
+def _section(text: str) -> Section:
+    try:
+        return parse_section(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

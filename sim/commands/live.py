@@ -5,7 +5,14 @@ import os
 import shutil
 from pathlib import Path
 
-from byway.sim.commands.arguments import Commands, UserError, add_engine, add_machine, number
+from byway.sim.commands.arguments import (
+    Commands,
+    UserError,
+    add_engine,
+    add_machine,
+    add_waveform,
+    number,
+)
 from byway.sim.engines.engine import EngineError
 from byway.sim.live.network import PARTNER, hosted_names
 from byway.sim.live.status import LiveStatus
@@ -62,12 +69,13 @@ def add_live(commands: Commands) -> None:
     )
     add_engine(command)
     add_machine(command)
+    add_waveform(command, last="COMMAND")
     command.add_argument(
         "--out",
         type=Path,
         default=Path("out/live"),
         metavar="DIR",
-        help="where wire.pcapng, result.json and logs go (%(default)s)",
+        help="where wire.pcapng, result.json, logs and the waveform go (%(default)s)",
     )
     command.add_argument("--quiet", action="store_true", help="show no status line")
     command.set_defaults(run=_live)
@@ -89,6 +97,7 @@ def _live(arguments: argparse.Namespace) -> int:
         hosted=arguments.hosted,
         mtu=arguments.mtu,
         memory_latency=arguments.memory_latency,
+        waveform=arguments.wave,
     )
 
     def on_status(status: LiveStatus) -> None:

@@ -4,9 +4,15 @@ import argparse
 import stat
 from pathlib import Path
 
-from byway.sim.commands.arguments import Commands, UserError, add_engine, add_machine, number
+from byway.sim.commands.arguments import (
+    Commands,
+    UserError,
+    add_engine,
+    add_machine,
+    add_waveform,
+    number,
+)
 from byway.sim.engines.engine import EngineError
-from byway.sim.engines.section import WHOLE_RUN, Around, Section, parse_section
 from byway.sim.report.summary import print_summary
 from byway.sim.scenarios.send import SendOptions, send
 from byway.sim.scenarios.transfer import HEADER_BYTES
@@ -41,28 +47,9 @@ def add_send(commands: Commands) -> None:
         metavar="DIR",
         help="where wire.pcapng, result.json and the waveform go (%(default)s)",
     )
-    command.add_argument(
-        "--wave",
-        type=_section,
-        nargs="?",
-        const=WHOLE_RUN,
-        metavar="SECTION",
-        help=(
-            "leave a waveform of the whole run, or with native of a SECTION: the cycles "
-            "FIRST:LAST, or what is around the first fault[:N], the first error[:N] on the wire, "
-            f"or the frame:K[:N], N cycles before and after it ({Around.cycles}); write it behind "
-            "FILE"
-        ),
-    )
+    add_waveform(command, last="FILE")
     add_machine(command)
     command.set_defaults(run=_send)
-
-
-def _section(text: str) -> Section:
-    try:
-        return parse_section(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _send(arguments: argparse.Namespace) -> int:

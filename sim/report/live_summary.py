@@ -55,18 +55,19 @@ def print_live_summary(result: LiveResult, folder: Path) -> None:
         ),
         (
             "goodput",
-            f"{status.goodput_simulated / 1e6:.2f} Mbit/s simulated, wire in use "
-            f"{status.wire_use:.4f} of the time; {status.goodput_wall / 1e6:.2f} Mbit/s wall",
+            f"{status.goodput_simulated / 1e6:.2f} Mbit/s simulated, "
+            f"{status.goodput_wall / 1e6:.2f} Mbit/s of wall time",
         ),
+        ("wire in use", f"{status.wire_use:.4f} of simulated time"),
         (
             "way back",
-            f"{status.back_frames:,} frames, bridged in software: "
+            f"{status.back_frames:,} frames; software bridges it: "
             f"{status.copied_receive:,} bytes copied",
         ),
         (
             "done by a CPU",
-            f"{status.copied_transmit:,} bytes copied to send; "
-            f"{sum(status.checksums_by_cpu):,} checksums that the adapter does not have",
+            f"{status.copied_transmit:,} bytes copied to send, "
+            f"{sum(status.checksums_by_cpu):,} checksums",
         ),
         ("partition crossings", f"{status.crossings:,}, {status.messages:,} messages"),
         (

@@ -19,7 +19,7 @@ def results_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     folder : Path
         Made if it is not there.
     names : sequence of str
-        Files that may be left.
+        Files that may be left; those of an earlier run that this one does not leave go.
 
     Raises `OSError` if `folder` cannot be written to, or holds a folder under one of the names.
     """
@@ -32,6 +32,8 @@ def results_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
             yield Path(unfinished)
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
             for path in sorted(Path(unfinished).iterdir()):
                 path.replace(folder / path.name)
         undo.pop_all()

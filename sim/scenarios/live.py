@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from byway.sim.board.axi_memory import MemoryManner
-from byway.sim.engines.open_engine import ENGINES, open_engine
+from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
+from byway.sim.engines.section import WHOLE_RUN, Section
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.live.network import LiveNetwork
 from byway.sim.live.programs import Program, Programs
@@ -26,6 +27,7 @@ from byway.sim.wire.capture import Capture
 __all__ = ["LiveOptions", "LiveResult", "Task", "live"]
 
 _FILES = ("wire.pcapng", "result.json")
+_WAVES = ("wave.vcd", "wave.fst")
 _STATUS_SECONDS = 0.25
 #: How long a program may take to end after Ctrl-C, and the last frames to leave the adapter.
 _GRACE_SECONDS = 3.0
@@ -72,6 +74,8 @@ class LiveOptions:
         Longest IP packet on the wire, in bytes.
     memory_latency : int
         Cycles added to each access to system memory.
+    waveform : Section or None
+        Leave a waveform of it; a run without its event leaves none.
     """
 
     main: Task
@@ -81,6 +85,7 @@ class LiveOptions:
     hosted: int = 1
     mtu: int = 1500
     memory_latency: int = 0
+    waveform: Section | None = None
 
 
 @dataclass(frozen=True)
@@ -131,11 +136,20 @@ def live(
         `folder` cannot be written to.
     """
     logs = [f"{task.place}-{number}.log" for number, task in enumerate(options.background, 1)]
-    with results_folder(folder, (*_FILES, *logs)) as results, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        results = stack.enter_context(results_folder(folder, (*_FILES, *_WAVES, *logs)))
         interrupts = stack.enter_context(_Interrupts())
+        suffix = waveform_suffix(options.engine)
+        wave = results / f"wave{suffix}" if options.waveform else None
         parameters = board_for(options.hosted, MemoryManner(latency=options.memory_latency))
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
-            engine = open_engine(options.engine, adapter_for(options.hosted), parameters)
+            engine = open_engine(
+                options.engine,
+                adapter_for(options.hosted),
+                parameters,
+                waveform=wave,
+                section=options.waveform or WHOLE_RUN,
+            )
         stack.callback(engine.close)
         machine = Machine(engine, mtu=options.mtu, hosted=options.hosted)
         macs = [host.device.features.mac for host in machine.hosted]
@@ -173,7 +187,7 @@ def live(
             ended=ended,
             offloads=tuple(str(offload.name) for offload in kernels[0].offloads),
             status=status,
-            files=(*_FILES, *logs),
+            files=(*_FILES, *logs, *([wave.name] if wave and wave.exists() else [])),
         )
         (results / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
     return result
