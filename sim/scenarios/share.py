@@ -178,7 +178,9 @@ def share(engine: Engine, options: ShareOptions) -> ShareResult:
         retransmissions=sum(f.retransmissions for f in figures),
         crossings=after.crossings - before.crossings,
         cpu_bytes_copied=(
-            after.transmit_bytes - before.transmit_bytes + sum(t.ip.touched.copied for t in transfers)
+            after.transmit_bytes
+            - before.transmit_bytes
+            + sum(t.ip.touched.copied for t in transfers)
         ),
         receive_bytes_copied=after.receive_bytes - before.receive_bytes,
         iotlb_hits=page.iotlb_hits.read().count,

@@ -1,0 +1,145 @@
+"""Points of a sweep on Dask: on processes of this machine, or on a cluster that is there already.
+
+What a worker had under way when it was lost is run again on another, and processes of this machine
+are replaced. Nothing of this is to be seen on the terminal: a sweep tells what came of each point.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+
+import dask
+from distributed import Client, LocalCluster, as_completed
+from distributed.comm import connect
+from distributed.versions import VersionMismatchWarning
+
+from byway.sim.scenarios.share import ShareOptions
+from byway.sim.sweep.row import Row, failed, measure, version_of
+
+__all__ = ["ClusterError", "local_client", "remote_client", "run_points"]
+
+#: Seconds within which a scheduler has to answer.
+_PATIENCE = 10
+_SETTINGS = {
+    # A clean process that begets the workers: see `_ctrl_c_ignored`.
+    "distributed.worker.multiprocessing-method": "forkserver",
+    # Workers that may be lost under a point before it is taken to be the cause.
+    "distributed.scheduler.allowed-failures": 5,
+}
+
+
+class ClusterError(Exception):
+    """The cluster cannot be had or is lost; the text says why in one line."""
+
+
+@contextlib.contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """The client of `workers` processes of this machine, which end with the context."""
+    with (
+        tempfile.TemporaryDirectory(prefix="byway-sweep-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set(_SETTINGS),
+        _silence(),
+    ):
+        with _ctrl_c_ignored():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                local_directory=scratch,
+                silence_logs=logging.CRITICAL,
+            )
+        try:
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            _end(cluster)
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Ctrl-C, which reaches all processes of a terminal, is meant for the client alone.
+
+    The processes that are begun meanwhile, and those that these begin, ignore it for ever.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(cluster: LocalCluster) -> None:
+    """End the workers at once: what they work on, nobody waits for."""
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
+    cluster.close()
+
+
+@contextlib.contextmanager
+def remote_client(address: str) -> Iterator[Client]:
+    """The client of the cluster whose scheduler is at `address`.
+
+    Raises `ClusterError` if there is none.
+    """
+    with _silence():
+        try:
+            # A client that finds no scheduler does not go away quietly.
+            asyncio.run(_reach(address))
+            client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        except (OSError, ValueError, ImportError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ClusterError(f"No Dask scheduler at {address}: {reason}") from error
+        with client:
+            yield client
+
+
+async def _reach(address: str) -> None:
+    comm = await connect(address, timeout=_PATIENCE)
+    await comm.close()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+            yield
+    finally:
+        logging.disable(before)
+
+
+def run_points(client: Client, points: Sequence[ShareOptions]) -> Iterator[Row]:
+    """Run `points` and yield the row of each as soon as it is there.
+
+    Raises `ClusterError` if the scheduler is lost.
+    """
+    futures = client.map(measure, points, [version_of(point) for point in points], pure=False)
+    point_of = dict(zip(futures, points, strict=True))
+    for future in as_completed(futures, loop=client.loop):
+        try:
+            row = future.result()
+        except CancelledError as error:
+            raise ClusterError(
+                f"The Dask scheduler at {client.scheduler.address} is lost"
+            ) from error
+        except Exception as error:  # Of Dask: a point's own are in its row.
+            row = failed(point_of[future], f"{type(error).__name__}: {error}")
+        future.release()
+        yield row
