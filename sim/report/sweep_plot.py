@@ -78,6 +78,7 @@ def plot_sweep(rows: Sequence[Row], x: str | None) -> bytes:
                 marker=_MARKERS[number % len(_MARKERS)],
                 markersize=5,
                 capsize=3,
+                elinewidth=1,
                 label=", ".join(
                     f"{AXES[axis].name} {value:,}" for axis, value in zip(told, values, strict=True)
                 ),

@@ -15,8 +15,8 @@ from byway.sim.sweep.row import FAILED, OK, WRONG, Row, varying
 
 __all__ = ["print_plan", "print_sweep"]
 
-#: Shown also if they do not vary.
-_ALWAYS = ("data_width", "hosted", "memory_latency")
+#: Shown also if it does not vary.
+_ALWAYS = "hosted"
 #: Lines of the table, and failed points that are named.
 _LINES = 24
 _NAMED = 3
@@ -31,15 +31,14 @@ def print_plan(points: int, missing: int) -> None:
 def print_sweep(rows: Sequence[Row], folder: Path, files: Sequence[str]) -> None:
     """Print a line for each combination of parameters over all seeds, and where `files` lie."""
     console = Console(highlight=False)
-    shown = [axis for axis in AXES if axis in {*_ALWAYS, *varying(rows)} - {"seed"}]
+    shown = [axis for axis in AXES if axis in {_ALWAYS, *varying(rows)} - {"seed"}]
     groups: dict[tuple, list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row[axis] for axis in shown)].append(row)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for axis in shown:
-        table.add_column(AXES[axis].name, justify="right")
-    for title in ("points", "goodput of limit", "fairness", "sent again", "SHA-256"):
-        table.add_column(title, justify="right")
+    titles = ("points", "goodput of limit", "least", "fairness", "SHA-256")
+    for title in (*(AXES[axis].name for axis in shown), *titles):
+        table.add_column(title, justify="right", no_wrap=True)
     for values, group in list(groups.items())[:_LINES]:
         cells = ["full" if value is None else f"{value:,}" for value in values]
         table.add_row(*cells, f"{len(group):,}", *_figures(group))
@@ -59,8 +58,6 @@ def _figures(group: Sequence[Row]) -> list[str | Text]:
     if not done:
         return ["-", "-", "-", Text("failed", "bold red")]
     goodputs = [row["goodput_of_limit"] for row in done]
-    low, high = f"{min(goodputs):.4f}", f"{max(goodputs):.4f}"
-    spread = "" if low == high else f" ({low} to {high})"
     if any(row["status"] == WRONG for row in done):
         verdict = Text("DIFFERENT", "bold red")
     elif all(row["status"] == OK for row in group):
@@ -68,9 +65,9 @@ def _figures(group: Sequence[Row]) -> list[str | Text]:
     else:
         verdict = Text("some failed", "bold red")
     return [
-        f"{mean(goodputs):.4f}{spread}",
+        f"{mean(goodputs):.4f}",
+        f"{min(goodputs):.4f}",
         f"{min(row['fairness'] for row in done):.4f}",
-        f"{sum(row['retransmissions'] for row in done):,}",
         verdict,
     ]
 

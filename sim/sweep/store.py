@@ -138,14 +138,16 @@ def _locked(folder: Path) -> Iterator[None]:
 def _parquet(rows: Sequence[Row]) -> bytes:
     sink = pyarrow.BufferOutputStream()
     table = pyarrow.Table.from_pylist(list(rows), schema=_SCHEMA)
-    parquet.write_table(table, sink, use_dictionary=False, write_statistics=False)
+    parquet.write_table(
+        table, sink, use_dictionary=False, write_statistics=False, write_page_checksum=True
+    )
     return sink.getvalue().to_pybytes()
 
 
 def _read(path: Path) -> list[Row]:
     data = path.read_bytes()
     try:
-        table = parquet.read_table(pyarrow.BufferReader(data))
+        table = parquet.read_table(pyarrow.BufferReader(data), page_checksum_verification=True)
     except (pyarrow.ArrowException, OSError) as error:
         raise StoreError(f"{path} is not a Parquet file, or a broken one") from error
     if not table.schema.equals(_SCHEMA):
