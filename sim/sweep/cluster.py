@@ -44,7 +44,7 @@ def local_client(workers: int) -> Iterator[Client]:
     """The client of `workers` processes of this machine, which end with the context."""
     with (
         tempfile.TemporaryDirectory(prefix="byway-sweep-", ignore_cleanup_errors=True) as scratch,
-        dask.config.set(_SETTINGS),
+        dask.config.set({**_SETTINGS, "temporary-directory": scratch}),
         _silence(),
     ):
         with _ctrl_c_ignored():
@@ -53,8 +53,7 @@ def local_client(workers: int) -> Iterator[Client]:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
-                local_directory=scratch,
+                dashboard_address="127.0.0.1:0",  # None is a port that others may have.
                 silence_logs=logging.CRITICAL,
             )
         try:
@@ -140,6 +139,7 @@ def run_points(client: Client, points: Sequence[ShareOptions]) -> Iterator[Row]:
                 f"The Dask scheduler at {client.scheduler.address} is lost"
             ) from error
         except Exception as error:  # Of Dask: a point's own are in its row.
-            row = failed(point_of[future], f"{type(error).__name__}: {error}")
+            point = point_of[future]
+            row = failed(point, version_of(point), f"{type(error).__name__}: {error}")
         future.release()
         yield row

@@ -68,9 +68,9 @@ def _surroundings() -> str:
     return " ".join(digest_of_sources(folder, (".py", ".h", ".cpp")) for folder in folders)
 
 
-def key_of(point: ShareOptions) -> str:
-    """What names the result of `point`, with the sources as they are."""
-    return _digest(json.dumps([dataclasses.asdict(point), version_of(point)], sort_keys=True))
+def key_of(point: ShareOptions, version: str) -> str:
+    """What names the result of `point` with the sources that `version` stands for."""
+    return _digest(json.dumps([dataclasses.asdict(point), version], sort_keys=True))
 
 
 def _digest(text: str) -> str:
@@ -82,9 +82,9 @@ def varying(rows: Sequence[Row]) -> set[str]:
     return {field.name for field in _OPTIONS if len({row[field.name] for row in rows}) > 1}
 
 
-def failed(point: ShareOptions, error: str) -> Row:
+def failed(point: ShareOptions, version: str, error: str) -> Row:
     """The row of a point that has no result, and why in one line."""
-    return _row(point, status=FAILED, error=" ".join(error.split()))
+    return _row(point, version, status=FAILED, error=" ".join(error.split()))
 
 
 def measure(point: ShareOptions, version: str) -> Row:
@@ -106,17 +106,18 @@ def measure(point: ShareOptions, version: str) -> Row:
         finally:
             engine.close()
     except (EngineError, ScenarioError) as error:
-        return failed(point, str(error))
+        return failed(point, version, str(error))
     except Exception as error:  # A defect, of which the rest of the sweep is to know nothing.
-        return failed(point, f"{type(error).__name__}: {error}")
+        return failed(point, version, f"{type(error).__name__}: {error}")
     return _row(
         point,
+        version,
         status=OK if result.intact else WRONG,
         wall_seconds=time.perf_counter() - begun,
         **dataclasses.asdict(result),
     )
 
 
-def _row(point: ShareOptions, **more: object) -> Row:
-    named = {"key": key_of(point), "version": version_of(point)}
+def _row(point: ShareOptions, version: str, **more: object) -> Row:
+    named = {"key": key_of(point, version), "version": version}
     return dict.fromkeys(COLUMNS) | named | dataclasses.asdict(point) | more

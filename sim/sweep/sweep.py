@@ -21,7 +21,7 @@ from byway.sim.report.sweep_plot import plot_sweep
 from byway.sim.report.sweep_table import print_plan, print_sweep
 from byway.sim.scenarios.share import ShareOptions, open_shared_engine
 from byway.sim.sweep.cluster import local_client, remote_client, run_points
-from byway.sim.sweep.row import Row, key_of
+from byway.sim.sweep.row import Row, key_of, version_of
 from byway.sim.sweep.store import Store, write_whole
 
 __all__ = ["Sweep", "run_sweep"]
@@ -63,7 +63,7 @@ def run_sweep(sweep: Sweep, folder: Path) -> list[Row]:
     OSError
         The folder cannot be written to.
     """
-    keys = [key_of(point) for point in sweep.points]
+    keys = [key_of(point, version_of(point)) for point in sweep.points]
     points = dict(zip(keys, sweep.points, strict=True))
     with Store.open(folder) as store:
         missing = [point for key, point in points.items() if store.find(key) is None]

@@ -68,7 +68,9 @@ def test_frame_from_nobody_is_an_error(monkeypatch):
     """The adapter puts nothing on the wire but the frames of those who send."""
 
     class Renamed(scenario.Transfer):
-        mac = bytes(6)
+        @property
+        def mac(self) -> bytes:
+            return bytes(6)
 
     monkeypatch.setattr(scenario, "Transfer", Renamed)
     with pytest.raises(ScenarioError, match="A frame from 02:00:00:00:00:"):

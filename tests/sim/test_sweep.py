@@ -1,0 +1,393 @@
+"""``byway sweep``: what is done is kept whatever happens, and only what is missing is run."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from distributed import LocalCluster
+from pyarrow import parquet
+
+from byway.sim import command
+from byway.sim.engines.engine import EngineError
+from byway.sim.scenarios.share import ShareOptions
+from byway.sim.sweep import cluster as cluster_module
+from byway.sim.sweep import row as row_module
+from byway.sim.sweep import sweep as sweep_module
+from byway.sim.sweep.cluster import local_client, run_points
+from byway.sim.sweep.row import FAILED, OK, WRONG, Row, failed, measure, version_of
+
+BYWAY = [sys.executable, "-m", "byway.sim.command"]
+#: Points of one partition, which need the default design only.
+SMALL = ["--hosted", "1", "--bytes", "2Ki", "--latency", "0,100"]
+
+
+def sweep(folder: Path, *more: str) -> int:
+    return command.main(["sweep", *SMALL, "--out", str(folder), *more])
+
+
+def rows_in(folder: Path) -> list[Row]:
+    return parquet.read_table(folder / "sweep.parquet").to_pylist()
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Points are run in this process, without Dask; counts them."""
+    kept: list[ShareOptions] = []
+
+    @contextlib.contextmanager
+    def client(_workers: int) -> Iterator[None]:
+        yield None
+
+    def run(_client: None, points: list[ShareOptions]) -> Iterator[Row]:
+        for point in points:
+            kept.append(point)
+            yield measure(point, version_of(point))
+
+    monkeypatch.setattr(sweep_module, "local_client", client)
+    monkeypatch.setattr(sweep_module, "run_points", run)
+    return kept
+
+
+# --- Results
+
+
+def test_sweep_as_a_process_leaves_table_and_plot_and_shows_them(tmp_path):
+    done = subprocess.run(
+        [*BYWAY, "sweep", *SMALL, "--seed", "0:2", "--workers", "2", "--out", "out"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "100", "PYTHONPATH": str(Path(command.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "4 points, 0 of them there already"
+    assert lines[1].split()[:3] == ["hosted", "latency", "points"]
+    assert [line.split()[:3] for line in lines[2:4]] == [["1", "0", "2"], ["1", "100", "2"]]
+    assert lines[-1] == "Left in out: sweep.parquet, goodput.svg"
+    assert "4/4" in done.stderr
+    assert not re.search("distributed|Traceback|Warning|nanny", done.stderr)
+    rows = rows_in(tmp_path / "out")
+    assert [(row["memory_latency"], row["seed"]) for row in rows] == [
+        (0, 0),
+        (0, 1),
+        (100, 0),
+        (100, 1),
+    ]
+    assert all(row["status"] == OK and row["sha256_equal"] for row in rows)
+    assert all(row["goodput_of_limit"] > 0.99 and row["wall_seconds"] > 0 for row in rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_repeated_sweep_runs_nothing_and_a_larger_one_what_is_missing(here, tmp_path, capsys):
+    assert sweep(tmp_path / "out") == 0
+    first = rows_in(tmp_path / "out")
+    assert len(here) == 2
+    assert sweep(tmp_path / "out") == 0
+    assert len(here) == 2
+    assert "2 points, 2 of them there already" in capsys.readouterr().out
+    assert rows_in(tmp_path / "out") == first
+    assert sweep(tmp_path / "out", "--seed", "0:2") == 0
+    assert [point.seed for point in here[2:]] == [1, 1]
+    assert [row for row in rows_in(tmp_path / "out") if not row["seed"]] == first
+
+
+def test_changed_sources_are_run_again(here, tmp_path, monkeypatch):
+    assert sweep(tmp_path) == 0
+    monkeypatch.setattr(row_module, "fingerprint", lambda _make: "another design")
+    assert sweep(tmp_path) == 0
+    assert len(here) == 4
+    assert len(list((tmp_path / "points").iterdir())) == 4
+    assert len(rows_in(tmp_path)) == 2
+
+
+def test_sample_runs_as_many_points_as_asked_for(here, tmp_path):
+    more = ["--seed", "0:1000", "--sample", "3", "--sample-seed", "5"]
+    assert sweep(tmp_path, *more) == 0
+    assert len(here) == 3
+    assert sweep(tmp_path, *more) == 0
+    assert len(here) == 3
+
+
+def test_failed_point_is_a_row_and_is_tried_again(here, tmp_path, monkeypatch, capsys):
+    real = row_module.open_shared_engine
+
+    def fails(point: ShareOptions):
+        if point.memory_latency:
+            raise EngineError("no\nengine")
+        return real(point)
+
+    monkeypatch.setattr(row_module, "open_shared_engine", fails)
+    assert sweep(tmp_path) == 1
+    assert "failed: " in capsys.readouterr().out
+    good, bad = rows_in(tmp_path)
+    assert (good["status"], bad["status"], bad["error"]) == (OK, FAILED, "no engine")
+    assert bad["cycles"] is None
+    monkeypatch.setattr(row_module, "open_shared_engine", real)
+    assert sweep(tmp_path) == 0
+    assert len(here) == 3
+
+
+def test_defect_of_a_point_does_not_stop_the_sweep(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(row_module, "share", lambda *_arguments: 1 // 0)
+    assert sweep(tmp_path) == 1
+    errors = {row["error"] for row in rows_in(tmp_path)}
+    assert errors == {"ZeroDivisionError: integer division or modulo by zero"}
+    assert len(here) == 2
+    assert (tmp_path / "goodput.svg").is_file()
+
+
+def test_wrong_bytes_are_exit_code_1_and_shown(here, tmp_path, monkeypatch, capsys):
+    real = row_module.share
+
+    def wrong(*arguments):
+        result = real(*arguments)
+        return type(result)(**vars(result) | {"sha256_equal": False})
+
+    monkeypatch.setattr(row_module, "share", wrong)
+    assert sweep(tmp_path) == 1
+    assert "DIFFERENT" in capsys.readouterr().out
+    assert {row["status"] for row in rows_in(tmp_path)} == {WRONG}
+    assert sweep(tmp_path) == 1, "it is a result, and stays wrong"
+    assert len(here) == 2
+
+
+@pytest.mark.parametrize("x", [None, "latency", "mss", "seed", "hosted"])
+@pytest.mark.usefixtures("here")
+def test_plot_names_its_axes_and_its_lines(x, tmp_path):
+    more = ["--mss", "500,1000", "--seed", "0:2", *(["--x", x] if x else [])]
+    assert sweep(tmp_path, *more) == 0
+    texts = ElementTree.parse(tmp_path / "goodput.svg").getroot().itertext()
+    words = {text.strip() for text in texts} - {""}
+    labels = {
+        "mss": "payload of a segment at most [bytes]",
+        "seed": "seed of the bytes sent and of the stalls",
+        "hosted": "hosted partitions that send at once",
+    }
+    assert labels.get(x or "", "memory latency [cycles]") in words
+    assert "goodput of the wire's limit" in words
+    lines = {None: "mss 1,000", "latency": "mss 500", "mss": "latency 100"}
+    assert lines.get(x, "latency 100, mss 500") in words
+
+
+# --- What may happen in the midst
+
+
+def points(count: int, size: int = 2000) -> list[ShareOptions]:
+    return [ShareOptions(bytes=size, seed=seed) for seed in range(count)]
+
+
+def test_killed_worker_loses_no_result():
+    asked = points(12, 100_000)
+    with local_client(2) as client:
+        running = run_points(client, asked)
+        rows = [next(running)]
+        for _ in range(3):
+            alive: Any = client.run(os.getpid, on_error="ignore")
+            os.kill(next(iter(alive.values())), signal.SIGKILL)
+            rows.append(next(running))
+        rows += running
+    assert sorted(row["seed"] for row in rows) == list(range(12))
+    assert {row["status"] for row in rows} == {OK}, [row["error"] for row in rows]
+
+
+@pytest.fixture
+def scheduler():
+    """A Dask cluster that is there already."""
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as running:
+        yield running
+
+
+def test_existing_cluster_runs_the_points_and_stays(scheduler, tmp_path):
+    assert sweep(tmp_path, "--scheduler", scheduler.scheduler_address) == 0
+    assert {row["status"] for row in rows_in(tmp_path)} == {OK}
+    assert len(scheduler.scheduler.workers) == 1
+
+
+def test_worker_with_other_sources_is_told(scheduler, tmp_path, monkeypatch):
+    monkeypatch.setattr(row_module, "fingerprint", lambda _make: "another design")
+    assert sweep(tmp_path, "--scheduler", scheduler.scheduler_address) == 1
+    assert "other sources" in rows_in(tmp_path)[0]["error"]
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_sweep_goes_on(tmp_path):
+    """As in a terminal: the signal reaches the workers too."""
+    temporary, out = tmp_path / "tmp", tmp_path / "out"
+    temporary.mkdir()
+    wide = ["sweep", "--hosted", "1", "--latency", "0", "--bytes", "200Ki", "--out", str(out)]
+    process = subprocess.Popen(
+        [*BYWAY, *wide, "--seed", "0:200", "--workers", "2"],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 200
+        while len(list(out.glob("points/*.parquet"))) < 2:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until, "no point is finished"
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "byway: interrupted"
+    assert not re.search("distributed|Traceback|Warning", errors), errors
+    assert "Left in" in output
+    assert not list(temporary.iterdir())
+    done = rows_in(out)
+    assert 2 <= len(done) < 200
+    assert len(done) == len(list(out.glob("points/*")))
+    assert {row["status"] for row in done} == {OK}
+    seeds = [row["seed"] for row in done]
+    assert command.main([*wide, "--seed", ",".join(map(str, seeds))]) == 0
+    assert rows_in(out) == done
+
+
+def test_lost_scheduler_is_one_line_and_what_is_done_is_kept(here, tmp_path, monkeypatch, capsys):
+    def lost(_client, asked):
+        yield measure(asked[0], version_of(asked[0]))
+        raise cluster_module.ClusterError("The Dask scheduler at tcp://a:1 is lost")
+
+    monkeypatch.setattr(sweep_module, "run_points", lost)
+    assert sweep(tmp_path) == 2
+    assert capsys.readouterr().err.endswith("byway: The Dask scheduler at tcp://a:1 is lost\n")
+    assert len(rows_in(tmp_path)) == 1
+
+
+# --- Wrong input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--width", "32"], "width must be 64 or 128 bits, not '32'"),
+        (["--width", ""], "width must be 64 or 128 bits, not ''"),
+        (["--hosted", "32"], "hosted partitions must be a whole number from 1 to 31, not '32'"),
+        (["--hosted", "0:3"], "hosted partitions must be a whole number from 1 to 31, not '0'"),
+        (["--latency", "1,,2"], "memory latency must be a whole number from 0 to 10000, not ''"),
+        (["--latency", "5:5"], "the range '5:5' is empty"),
+        (["--bytes", "0"], "bytes must be a whole number from 1 to 268435456, not '0'"),
+        (["--bytes", "1Gi"], "bytes must be a whole number from 1 to 268435456, not '1Gi'"),
+        (["--mss", "1460"], "MSS 1460 does not fit MTU 1500: at most 1448 bytes remain"),
+        (["--sample", "0"], "sample must be a whole number from 1 to 10000, not '0'"),
+        (["--seed", "0:5001"], "The grid has 30,006 points, more than 10,000: draw a sample"),
+        (["--workers", "0"], "workers must be a whole number from 1 to 1024, not '0'"),
+        (["--workers", "1", "--scheduler", "a:1"], "not allowed with"),
+        (["--x", "colour"], "invalid choice: 'colour'"),
+        (["--engine", "vcs"], "invalid choice: 'vcs'"),
+        (["--scheduler", "nothing"], "No Dask scheduler at nothing: missing port number"),
+        (["--scheduler", "x://a:1"], "No Dask scheduler at x://a:1: unknown address scheme"),
+        (["more"], "unrecognized arguments: more"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(arguments, says, tmp_path, capsys):
+    assert command.main(["sweep", "--out", str(tmp_path / "out"), *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("byway: ")
+    assert says in errors
+    assert errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster_module, "_PATIENCE", 0.5)
+    assert sweep(tmp_path / "out", "--scheduler", "127.0.0.1:1") == 2
+    assert capsys.readouterr().err.startswith("byway: No Dask scheduler at 127.0.0.1:1: Timed out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("below", ["", "a/b"], ids=["is a file", "below a file"])
+def test_out_at_or_below_a_file_is_refused(below, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert sweep(file / below) == 2
+    assert capsys.readouterr().err.startswith(f"byway: Cannot write to {file}")
+    assert file.read_text() == "x"
+
+
+def test_file_of_others_is_refused(tmp_path, capsys):
+    (tmp_path / "sweep.parquet").write_text("precious")
+    assert sweep(tmp_path) == 2
+    assert capsys.readouterr().err == (
+        f"byway: {tmp_path / 'sweep.parquet'} is not a Parquet file, or a broken one\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.parquet"]
+
+
+@pytest.mark.usefixtures("here")
+def test_full_disk_is_one_line(tmp_path, monkeypatch, capsys):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert sweep(tmp_path / "out") == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[-1] == f"byway: Cannot write to {tmp_path / 'out'}: No space left on device"
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_extra_is_named_and_other_commands_do_without(tmp_path):
+    """And do not wait for it to be imported."""
+    for package in ("distributed", "dask", "pyarrow", "matplotlib"):
+        (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-c", PATH_FIRST, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert run("--help").returncode == 0
+    assert run("sweep", "--help").returncode == 0
+    done = run("sweep", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert re.fullmatch(
+        r"byway: byway sweep needs \w+: pip install 'byway\[sweep\]'\n", done.stderr
+    )
+
+
+PATH_FIRST = "import sys; from byway.sim.command import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_sweep_outside_of_the_main_thread_has_its_cluster():
+    """Where no signal can be handled, none is."""
+    rows: list[Row] = []
+
+    def run() -> None:
+        with local_client(1) as client:
+            rows.extend(run_points(client, points(1)))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(120)
+    assert [row["status"] for row in rows] == [OK]
+
+
+def test_row_of_a_failure_says_which_point():
+    row = failed(ShareOptions(seed=5), "version", "why")
+    assert (row["seed"], row["error"], row["status"]) == (5, "why", FAILED)
