@@ -19,7 +19,7 @@ __all__ = ["MAXIMUM_POINTS", "add_sweep"]
 MAXIMUM_POINTS = 10_000
 
 #: What the packages of the extra ``sweep`` are imported as.
-_EXTRA = ("dask", "distributed", "matplotlib", "pyarrow")
+_EXTRA = ("dask", "distributed", "matplotlib", "psutil", "pyarrow")
 
 
 def _width(text: str) -> int:

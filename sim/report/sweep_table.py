@@ -29,14 +29,17 @@ def print_plan(points: int, missing: int) -> None:
 
 
 def print_sweep(rows: Sequence[Row], folder: Path, files: Sequence[str]) -> None:
-    """Print a line for each combination of parameters over all seeds, and where `files` lie."""
+    """Print a line for each combination of parameters over all seeds, and where `files` lie.
+
+    Goodput is that of the wire's limit: the mean, and the least.
+    """
     console = Console(highlight=False)
     shown = [axis for axis in AXES if axis in {_ALWAYS, *varying(rows)} - {"seed"}]
     groups: dict[tuple, list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row[axis] for axis in shown)].append(row)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    titles = ("points", "goodput of limit", "least", "fairness", "SHA-256")
+    titles = ("points", "goodput", "least", "fairness", "SHA-256")
     for title in (*(AXES[axis].name for axis in shown), *titles):
         table.add_column(title, justify="right", no_wrap=True)
     for values, group in list(groups.items())[:_LINES]:

@@ -7,7 +7,6 @@ are replaced. Nothing of this is to be seen on the terminal: a sweep tells what 
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 
 import dask
+import psutil
 from distributed import Client, LocalCluster, as_completed
 from distributed.comm import connect
 from distributed.versions import VersionMismatchWarning
@@ -53,6 +53,7 @@ def local_client(workers: int) -> Iterator[Client]:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
+                env={"TMPDIR": scratch},  # Nothing of an engine outlives its killed worker.
                 dashboard_address="127.0.0.1:0",  # None is a port that others may have.
                 silence_logs=logging.CRITICAL,
             )
@@ -80,12 +81,14 @@ def _ctrl_c_ignored() -> Iterator[None]:
 
 
 def _end(cluster: LocalCluster) -> None:
-    """End the workers at once: what they work on, nobody waits for."""
+    """End the workers at once, and what they have started: nobody waits for their work."""
     for nanny in cluster.workers.values():
         nanny.auto_restart = False
-        if nanny.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(nanny.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if nanny.pid is not None:
+                worker = psutil.Process(nanny.pid)
+                for process in (worker, *worker.children(recursive=True)):
+                    process.kill()
     cluster.close()
 
 

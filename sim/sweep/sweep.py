@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from byway.sim.engines.open_engine import COMPILED
 from byway.sim.report.sweep_plot import plot_sweep
 from byway.sim.report.sweep_table import print_plan, print_sweep
 from byway.sim.scenarios.share import ShareOptions, open_shared_engine
@@ -90,6 +91,8 @@ def _run(sweep: Sweep, points: Sequence[ShareOptions], store: Store) -> None:
 def _client(sweep: Sweep, points: Sequence[ShareOptions]) -> Iterator[Client]:
     if sweep.scheduler is not None:
         with remote_client(sweep.scheduler) as client:
+            if not client.nthreads():
+                Console(stderr=True).print("The cluster has no worker yet; waiting for one")
             yield client
         return
     _prepare(points)
@@ -100,7 +103,8 @@ def _client(sweep: Sweep, points: Sequence[ShareOptions]) -> Iterator[Client]:
 
 def _prepare(points: Sequence[ShareOptions]) -> None:
     """Start the engine once for each design, so that the workers find it compiled."""
-    designs = {(point.data_width, point.hosted): point for point in points}
+    compiled = (point for point in points if point.engine in COMPILED)
+    designs = {(point.data_width, point.hosted): point for point in compiled}
     with Console(stderr=True).status("") as status:
         for number, point in enumerate(designs.values(), 1):
             status.update(

@@ -23,7 +23,7 @@ from byway.sim.scenarios.share import ShareOptions
 from byway.sim.sweep import cluster as cluster_module
 from byway.sim.sweep import row as row_module
 from byway.sim.sweep import sweep as sweep_module
-from byway.sim.sweep.cluster import local_client, run_points
+from byway.sim.sweep.cluster import ClusterError, local_client, remote_client, run_points
 from byway.sim.sweep.row import FAILED, OK, WRONG, Row, failed, measure, version_of
 
 BYWAY = [sys.executable, "-m", "byway.sim.command"]
@@ -262,10 +262,19 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_sweep_goes_on(tmp_path):
     assert rows_in(out) == done
 
 
+def test_lost_scheduler_is_told(scheduler):
+    with remote_client(scheduler.scheduler_address) as client:
+        running = run_points(client, points(100, 50_000))
+        assert next(running)["status"] == OK
+        scheduler.close()
+        with pytest.raises(ClusterError, match=r"^The Dask scheduler at tcp://.* is lost$"):
+            list(running)
+
+
 def test_lost_scheduler_is_one_line_and_what_is_done_is_kept(here, tmp_path, monkeypatch, capsys):
     def lost(_client, asked):
         yield measure(asked[0], version_of(asked[0]))
-        raise cluster_module.ClusterError("The Dask scheduler at tcp://a:1 is lost")
+        raise ClusterError("The Dask scheduler at tcp://a:1 is lost")
 
     monkeypatch.setattr(sweep_module, "run_points", lost)
     assert sweep(tmp_path) == 2
