@@ -7,12 +7,14 @@ are replaced. Nothing of this is to be seen on the terminal: a sweep tells what 
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from multiprocessing import forkserver
 
 import dask
 import psutil
@@ -28,7 +30,8 @@ __all__ = ["ClusterError", "local_client", "remote_client", "run_points"]
 #: Seconds within which a scheduler has to answer.
 _PATIENCE = 10
 _SETTINGS = {
-    # A clean process that begets the workers: see `_ctrl_c_ignored`.
+    # Ctrl-C reaches every process of a terminal and is meant for the client alone: the workers, and
+    # those that replace them, are begotten by a process that ignores it.
     "distributed.worker.multiprocessing-method": "forkserver",
     # Workers that may be lost under a point before it is taken to be the cause.
     "distributed.scheduler.allowed-failures": 5,
@@ -42,12 +45,17 @@ class ClusterError(Exception):
 @contextlib.contextmanager
 def local_client(workers: int) -> Iterator[Client]:
     """The client of `workers` processes of this machine, which end with the context."""
-    with (
-        tempfile.TemporaryDirectory(prefix="byway-sweep-", ignore_cleanup_errors=True) as scratch,
-        dask.config.set({**_SETTINGS, "temporary-directory": scratch}),
-        _silence(),
-    ):
-        with _ctrl_c_ignored():
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="byway-sweep-", ignore_cleanup_errors=True)
+        )
+        stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": scratch}))
+        stack.enter_context(_silence())
+        with _handling_ctrl_c(signal.SIG_IGN):
+            multiprocessing.set_forkserver_preload(["distributed"])
+            forkserver.ensure_running()
+        pressed: list[int] = []
+        with _handling_ctrl_c(lambda number, _frame: pressed.append(number)):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -57,23 +65,19 @@ def local_client(workers: int) -> Iterator[Client]:
                 dashboard_address="127.0.0.1:0",  # None is a port that others may have.
                 silence_logs=logging.CRITICAL,
             )
-        try:
-            with Client(cluster, set_as_default=False) as client:
-                yield client
-        finally:
-            _end(cluster)
+            stack.callback(_end, cluster)
+        if pressed:
+            raise KeyboardInterrupt
+        yield stack.enter_context(Client(cluster, set_as_default=False))
 
 
 @contextlib.contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Ctrl-C, which reaches all processes of a terminal, is meant for the client alone.
-
-    The processes that are begun meanwhile, and those that these begin, ignore it for ever.
-    """
+def _handling_ctrl_c(handler: Callable[[int, object], object] | signal.Handlers) -> Iterator[None]:
+    """Handle Ctrl-C otherwise for a while, where it can be handled at all."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
