@@ -44,7 +44,10 @@ class ClusterError(Exception):
 
 @contextlib.contextmanager
 def local_client(workers: int) -> Iterator[Client]:
-    """The client of `workers` processes of this machine, which end with the context."""
+    """The client of `workers` processes of this machine, which end with the context.
+
+    Raises `ClusterError` if they cannot be started.
+    """
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="byway-sweep-", ignore_cleanup_errors=True)
@@ -53,7 +56,10 @@ def local_client(workers: int) -> Iterator[Client]:
         stack.enter_context(_silence())
         with _handling_ctrl_c(signal.SIG_IGN):
             multiprocessing.set_forkserver_preload(["distributed"])
-            forkserver.ensure_running()
+            try:
+                forkserver.ensure_running()
+            except OSError as error:  # Its socket is a temporary file.
+                raise ClusterError(f"Cannot start processes from {scratch}: {error}") from error
         pressed: list[int] = []
         with _handling_ctrl_c(lambda number, _frame: pressed.append(number)):
             cluster = LocalCluster(
