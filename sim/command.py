@@ -8,6 +8,7 @@ from typing import NoReturn
 from byway.sim.commands.arguments import UserError
 from byway.sim.commands.live import add_live
 from byway.sim.commands.send import add_send
+from byway.sim.commands.sweep import add_sweep
 from byway.sim.engines.engine import EngineError
 from byway.sim.report.summary import printable
 from byway.sim.scenarios.transfer import ScenarioError
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_send(commands)
     add_live(commands)
+    add_sweep(commands)
     return parser
 
 

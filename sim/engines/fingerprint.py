@@ -4,7 +4,7 @@ import functools
 import hashlib
 import inspect
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 
 import byway.rtl
 
-__all__ = ["fingerprint"]
+__all__ = ["digest_of_sources", "fingerprint"]
 
 _RTL = Path(byway.rtl.__path__[0])
 
@@ -38,10 +38,15 @@ def fingerprint(make: Callable[[], wiring.Component]) -> str | None:
     return f"{kind.__module__}.{kind.__qualname__} {parameters} {_sources()}"
 
 
-@functools.cache
-def _sources() -> str:
-    files = sorted(path for path in _RTL.rglob("*") if path.suffix in (".py", ".rdl"))
+def digest_of_sources(folder: Path, suffixes: Container[str] = (".py", ".rdl")) -> str:
+    """The SHA-256 of all sources below `folder`, with their names."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.relative_to(_RTL)}\n".encode() + path.read_bytes())
-    return f"{digest.hexdigest()} {metadata.version('amaranth')} {platform.python_version()}"
+        digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _sources() -> str:
+    return f"{digest_of_sources(_RTL)} {metadata.version('amaranth')} {platform.python_version()}"

@@ -12,10 +12,13 @@ from byway.sim.engines.engine import Engine, EngineError
 from byway.sim.engines.native import NativeEngine
 from byway.sim.engines.section import WHOLE_RUN, Section
 
-__all__ = ["ENGINES", "open_engine", "waveform_suffix"]
+__all__ = ["COMPILED", "ENGINES", "open_engine", "waveform_suffix"]
 
 #: Names that `open_engine` takes.
 ENGINES = ("native", "amaranth", *SIMULATORS)
+
+#: Those that compile a design when they are first started with it.
+COMPILED = ("native", *SIMULATORS)
 
 
 def waveform_suffix(name: str) -> str:

@@ -10,9 +10,10 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pyroute2 import IPRoute
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 __all__ = ["NetworkNamespace"]
 
@@ -67,7 +68,7 @@ class NetworkNamespace:
         """
 
         def configure() -> None:
-            with IPRoute() as route:
+            with _routes() as route:
                 (index,) = route.link_lookup(ifname=interface)
                 station = ":".join(f"{byte:02x}" for byte in mac)
                 route.link("set", index=index, address=station, mtu=mtu)
@@ -89,8 +90,16 @@ class NetworkNamespace:
             os.close(self._file)
 
 
+def _routes() -> "IPRoute":
+    """The network settings of the calling thread's namespace."""
+    # Imported late: it takes as long as all else that a start does.
+    from pyroute2 import IPRoute
+
+    return IPRoute()
+
+
 def _set_up_loopback() -> None:
-    with IPRoute() as route:
+    with _routes() as route:
         route.link("set", index=1, state="up")
 
 

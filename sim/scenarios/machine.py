@@ -19,6 +19,7 @@ from byway.sw.methods import method_600, station_address
 from byway.sw.stack.network_device import NetworkDevice
 
 __all__ = [
+    "DATA_WIDTHS",
     "MAXIMUM_HOSTED",
     "MAXIMUM_MTU",
     "MINIMUM_MTU",
@@ -34,6 +35,9 @@ __all__ = [
 #: adapter's longest frame behind an Ethernet header.
 MINIMUM_MTU = 576
 MAXIMUM_MTU = constant("frame_limits.maximum_frame") - 14
+
+#: Widths of the memory bus in bits that the adapter can have.
+DATA_WIDTHS = (64, 128)
 
 #: Memory of each partition.
 PARTITION_BYTES = 4 << 20
@@ -54,7 +58,7 @@ def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdap
     hosted : int
         Hosted partitions, 1 to `MAXIMUM_HOSTED`.
     data_width : int
-        Width of the memory bus in bits.
+        One of `DATA_WIDTHS`.
     """
     rings = 1 + hosted
     return partial(SharedAdapter, rings=rings, windows=max(_WINDOWS, rings), data_width=data_width)

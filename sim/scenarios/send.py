@@ -21,6 +21,7 @@ from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
 from byway.sim.engines.section import WHOLE_RUN, Section
 from byway.sim.report.results_folder import results_folder
 from byway.sim.scenarios.machine import Host, Machine, adapter_for, board_for
+from byway.sim.scenarios.traffic import Traffic
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
 from byway.sim.wire.capture import Capture
 from byway.sim.wire.link_partner import LinkPartner
@@ -185,18 +186,23 @@ class _Run:
         with self._bars.bar(text) as progress:
             transfer = Transfer(
                 self._engine,
-                software=self.machine.software,
-                deliver=self.machine.deliver,
                 memory=host.memory,
                 device=host.device,
                 partner=partner,
-                capture=self._capture,
                 doorbells=self.machine.doorbells,
                 address=address,
                 mss=self._options.mss or MAXIMUM_MSS,
+                data=self._data,
+            )
+            traffic = Traffic(
+                self._engine,
+                [transfer],
+                software=self.machine.software,
+                deliver=self.machine.deliver,
+                capture=self._capture,
                 progress=progress,
             )
-            transfer.run(self._data)
+            traffic.run()
         return transfer.figures, partner, transfer.ip.touched.copied
 
 

@@ -1,16 +1,14 @@
 """One transfer: an application's bytes go through a stack, the adapter and the wire to a partner.
 
-The software runs in zero time between two cycles; `Transfer.run` moves the hardware on from event
-to event: an interrupt, a frame on the wire, a timer.
+`byway.sim.scenarios.traffic.Traffic` moves time on for one transfer, or for several at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS, Engine
-from byway.sim.wire.capture import Capture
 from byway.sim.wire.link_partner import LinkPartner
 from byway.sw.contract.registers import DOORBELL_PAGE
 from byway.sw.stack.ip import IpMechanism
@@ -19,25 +17,27 @@ from byway.sw.stack.tcp import TcpConnection, TcpMechanism, TcpState
 
 __all__ = [
     "HEADER_BYTES",
+    "DataFrame",
     "DoorbellWatch",
     "PartitionMemoryLike",
     "ScenarioError",
     "Transfer",
     "TransferFigures",
+    "rate_of_limit",
 ]
 
 #: IPv4 and TCP headers of a segment with payload; it carries timestamps.
 HEADER_BYTES = 20 + 20 + 12
 
+_PORT = 5001
 #: Bytes of one of the application's buffers, and how many of them it has.
 _BUFFER_BYTES = 256 << 10
 _BUFFERS = 4
-#: Cycles between two looks at the timers when nothing else happens.
-_CHUNK = 50_000
-#: Simulated time without any event after which a run is given up.
-_SILENCE_NS = 1_000_000_000
 _GAP = 12
 _OVERHEAD = 8 + 4 + _GAP
+
+#: First cycle and last cycle on the wire of a frame with payload, its bytes, those of its payload.
+DataFrame = tuple[int, int, int, int]
 
 
 class ScenarioError(Exception):
@@ -78,6 +78,17 @@ class DoorbellWatch:
             self.cycles.append(self._engine.cycle)
 
 
+def rate_of_limit(frames: Sequence[DataFrame]) -> float | None:
+    """The rate of `frames`, in the order of the wire, over that of the same frames back to back.
+
+    None without frames.
+    """
+    if not frames:
+        return None
+    back_to_back = sum(length + _OVERHEAD for _first, _last, length, _payload in frames)
+    return (back_to_back - _GAP) / (frames[-1][1] - frames[0][0] + 1)
+
+
 @dataclass
 class TransferFigures:
     """What a transfer came to, in cycles.
@@ -86,7 +97,7 @@ class TransferFigures:
     ----------
     first_doorbell, last_byte : int
         Cycle of the connection's first doorbell; cycle of the last byte of its last frame.
-    data : list of (first cycle, last cycle, frame bytes, payload bytes)
+    data : list of DataFrame
         The frames with payload, in the order of the wire.
     doorbell_to_first_byte : int
         Cycles from the doorbell of the SYN, which finds the adapter idle, to the SYN's first
@@ -99,7 +110,7 @@ class TransferFigures:
 
     first_doorbell: int = 0
     last_byte: int = 0
-    data: list[tuple[int, int, int, int]] = field(default_factory=list)
+    data: list[DataFrame] = field(default_factory=list)
     doorbell_to_first_byte: int = 0
     frames: int = 0
     super_frames: int = 0
@@ -123,10 +134,7 @@ class TransferFigures:
     @property
     def goodput_of_limit(self) -> float | None:
         """The payload's rate over that of the same frames back to back; None without payload."""
-        if not self.data:
-            return None
-        back_to_back = sum(length + _OVERHEAD for _first, _last, length, _payload in self.data)
-        return (back_to_back - _GAP) / self.data_cycles
+        return rate_of_limit(self.data)
 
     @property
     def goodput_bits_per_second(self) -> float | None:
@@ -137,115 +145,117 @@ class TransferFigures:
 
 
 class Transfer:
-    """Sends `data` from one host on the adapter to the partner.
+    """Sends `data` from one host on the adapter to its partner, over one connection.
 
     Parameters
     ----------
     engine : Engine
-    software : callable
-        Lets the software act until it has nothing more to do; returns whether it did anything.
-    deliver : callable
-        Takes a frame on the way back: the software that bridges the missing receive path.
     memory, device : PartitionMemoryLike, NetworkDevice
         Of the partition that sends.
     partner : LinkPartner
-    capture : Capture
+        Receives nothing else.
     doorbells : DoorbellWatch
     address : str
         IPv4 address of the sender.
     mss : int
         Most payload bytes of a segment.
-    progress : callable
-        Told now and then how many bytes have been acknowledged.
+    data : bytes
+
+    Attributes
+    ----------
+    figures : TransferFigures
+        Whole once `finish` was called.
+    ip : IpMechanism
     """
 
     def __init__(
         self,
         engine: Engine,
         *,
-        software: Callable[[], bool],
-        deliver: Callable[[bytes], None],
         memory: PartitionMemoryLike,
         device: NetworkDevice,
         partner: LinkPartner,
-        capture: Capture,
         doorbells: DoorbellWatch,
         address: str,
         mss: int,
-        progress: Callable[[int], None],
+        data: bytes,
     ):
         self.figures = TransferFigures()
         self.ip = IpMechanism(device, memory, address)
         self._engine = engine
-        self._software = software
-        self._deliver = deliver
-        self._memory = memory
         self._device = device
         self._partner = partner
-        self._capture = capture
         self._doorbells = doorbells
-        self._progress = progress
         self._tcp = TcpMechanism(self.ip, lambda: engine.time_ns, mss_limit=mss)
+        self._application = _Application(memory, device, data)
+        self._rung = len(doorbells.cycles)
+        self._connection = self._tcp.connect(partner.address, _PORT)
 
-    def run(self, data: bytes, port: int = 5001) -> None:
-        """Send `data` over one connection and close it; raises `ScenarioError` if that fails."""
-        doorbells = len(self._doorbells.cycles)
-        application = _Application(self._memory, self._device, data)
-        connection = self._tcp.connect(self._partner.address, port)
+    @property
+    def mac(self) -> bytes:
+        """The sender's station address."""
+        return self._device.features.mac
+
+    @property
+    def state(self) -> TcpState:
+        """Of the connection."""
+        return self._connection.state
+
+    @property
+    def done(self) -> bool:
+        """Both ends have closed the connection; raises `ScenarioError` if it failed."""
+        if self._connection.error:
+            raise ScenarioError(self._connection.error)
+        return self.state is TcpState.CLOSED and self._partner.closed
+
+    @property
+    def acknowledged(self) -> int:
+        """Bytes that the partner has acknowledged."""
+        return self._connection.acknowledged
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When the next timer of either end is due; None if none runs."""
+        deadlines = (self._tcp.deadline_ns, self._partner.deadline_ns)
+        return min((d for d in deadlines if d is not None), default=None)
+
+    def begin(self) -> None:
+        """Open the connection."""
         self._tcp.flush()
-        last_event = self._engine.time_ns
-        while not (connection.state is TcpState.CLOSED and self._partner.closed):
-            if connection.error:
-                raise ScenarioError(connection.error)
-            busy = self._software()
-            self._tcp.tick()
-            for frame in self._partner.tick(self._engine.time_ns):
-                self._deliver(frame)
-            if application.feed(connection):
-                self._tcp.flush()
-                self._software()  # Messages that this caused are answered before time moves on.
-            self._progress(connection.acknowledged)
-            if self._advance() or busy:
-                last_event = self._engine.time_ns
-            elif self._engine.time_ns - last_event > _SILENCE_NS:
-                state = connection.state.value
-                raise ScenarioError(f"Nothing has moved for a simulated second in state {state}")
-        self._software()
-        application.finish()
-        self._software()
-        self.figures.first_doorbell = self._doorbells.cycles[doorbells]
-        self.figures.super_frames = connection.super_frames
-        self.figures.retransmissions = connection.retransmissions
 
-    def _advance(self) -> bool:
-        """Move the hardware to the next event; returns whether there was a frame or interrupt."""
-        deadlines = [d for d in (self._tcp.deadline_ns, self._partner.deadline_ns) if d is not None]
-        cycles = _CHUNK
-        if deadlines:
-            wait = (min(deadlines) - self._engine.time_ns) // CYCLE_NS + 1
-            cycles = min(_CHUNK, max(1, wait))
-        self._engine.run(cycles)
-        event = self._engine.adapter_interrupt or self._engine.manager_interrupt
-        while self._engine.frames:
-            self._receive(self._engine.frames.popleft())
-            event = True
-        return event
+    def tick(self) -> list[bytes]:
+        """Act on the timers that are due; returns the partner's frames."""
+        self._tcp.tick()
+        return self._partner.tick(self._engine.time_ns)
 
-    def _receive(self, frame: WireFrame) -> None:
+    def feed(self) -> bool:
+        """Let the application write and close what it can; returns whether it did anything."""
+        fed = self._application.feed(self._connection)
+        if fed:
+            self._tcp.flush()
+        return fed
+
+    def receive(self, frame: WireFrame) -> list[bytes]:
+        """Take a frame of this sender from the wire; returns the partner's answers."""
         figures = self.figures
         figures.frames += 1
         figures.last_byte = frame.last_cycle
-        self._capture.write(frame.data, frame.first_cycle * CYCLE_NS)
         before = self._partner.counts.data_bytes
-        for reply in self._partner.receive(frame.data, frame.good, self._engine.time_ns):
-            self._capture.write(reply, self._engine.time_ns)
-            self._deliver(reply)
+        replies = self._partner.receive(frame.data, frame.good, self._engine.time_ns)
         if self._partner.accepted and not figures.doorbell_to_first_byte:
             rung = max(c for c in self._doorbells.cycles if c <= frame.first_cycle)
             figures.doorbell_to_first_byte = frame.first_cycle - rung
         payload = self._partner.counts.data_bytes - before
         if payload:
             figures.data.append((frame.first_cycle, frame.last_cycle, len(frame.data), payload))
+        return replies
+
+    def finish(self) -> None:
+        """Take the application's memory back from the adapter: everything is acknowledged."""
+        self._application.finish()
+        self.figures.first_doorbell = self._doorbells.cycles[self._rung]
+        self.figures.super_frames = self._connection.super_frames
+        self.figures.retransmissions = self._connection.retransmissions
 
 
 class _Application:

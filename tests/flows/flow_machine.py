@@ -12,6 +12,7 @@ from bench_engine import FlowEngine
 
 from byway.sim.flows.frames import rightly_summed
 from byway.sim.scenarios.machine import Host, Machine
+from byway.sim.scenarios.traffic import Traffic
 from byway.sim.scenarios.transfer import Transfer
 from byway.sim.wire.capture import Capture
 from byway.sim.wire.link_partner import LinkPartner
@@ -29,18 +30,21 @@ def _send(engine: FlowEngine, machine: Machine, host: Host, address: str, data: 
     with Capture(Path(f"{address}.pcapng")) as capture:
         transfer = Transfer(
             engine,
-            software=machine.software,
-            deliver=machine.deliver,
             memory=host.memory,
             device=host.device,
             partner=partner,
-            capture=capture,
             doorbells=machine.doorbells,
             address=address,
             mss=MAXIMUM_MSS,
-            progress=lambda _done: None,
+            data=data,
         )
-        transfer.run(data)
+        Traffic(
+            engine,
+            [transfer],
+            software=machine.software,
+            deliver=machine.deliver,
+            capture=capture,
+        ).run()
     assert partner.digest.hexdigest() == hashlib.sha256(data).hexdigest()
     assert partner.counts.bad == 0
     assert transfer.figures.super_frames > 0
