@@ -11,7 +11,7 @@ from byway.sim.commands.send import add_send
 from byway.sim.commands.sweep import add_sweep
 from byway.sim.engines.engine import EngineError
 from byway.sim.report.summary import printable
-from byway.sim.scenarios.transfer import ScenarioError
+from byway.sim.scenarios.error import ScenarioError
 
 __all__ = ["main"]
 

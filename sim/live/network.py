@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from byway.sim.live.network_namespace import NetworkNamespace
-from byway.sim.scenarios.transfer import ScenarioError
+from byway.sim.scenarios.error import ScenarioError
 from byway.sim.wire.tap import Tap
 
 __all__ = ["PARTNER", "LiveNetwork", "Place", "hosted_names"]

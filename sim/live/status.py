@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from byway.sim.engines.engine import CYCLE_NS, Engine
 from byway.sim.live.hosted_kernel import HostedKernel
-from byway.sim.live.traffic import Traffic
+from byway.sim.live.traffic import LiveTraffic
 from byway.sim.scenarios.machine import Machine
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,
@@ -94,13 +94,17 @@ class StatusReader:
     engine : Engine
     machine : Machine
     kernels : sequence of HostedKernel
-    traffic : Traffic
+    traffic : LiveTraffic
     """
 
     _GAP_AND_PREAMBLE = 12 + 8 + 4
 
     def __init__(
-        self, engine: Engine, machine: Machine, kernels: Sequence[HostedKernel], traffic: Traffic
+        self,
+        engine: Engine,
+        machine: Machine,
+        kernels: Sequence[HostedKernel],
+        traffic: LiveTraffic,
     ):
         self._machine = machine
         self._kernels = kernels

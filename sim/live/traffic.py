@@ -15,7 +15,7 @@ from byway.sim.wire.capture import Capture
 from byway.sim.wire.receive_coalescer import Joined, ReceiveCoalescer
 from byway.sim.wire.tap import Tap
 
-__all__ = ["Traffic", "WireCounts", "payload_bytes"]
+__all__ = ["LiveTraffic", "WireCounts", "payload_bytes"]
 
 #: Most cycles between two looks at the kernels: about one long frame on the wire.
 _CHUNK = 2_000
@@ -49,7 +49,7 @@ class WireCounts:
     back_bytes: int = 0
 
 
-class Traffic:
+class LiveTraffic:
     """Joins a machine, the kernels of its hosted partitions, and the link partner's kernel.
 
     Parameters

@@ -7,6 +7,7 @@ import io
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import mean
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ _MOST_PER_LINE = 2
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 _MARKERS = "osD^v<>"
 _INK = "#767676"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.spines.right": False,

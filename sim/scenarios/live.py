@@ -19,7 +19,7 @@ from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.live.network import LiveNetwork
 from byway.sim.live.programs import Program, Programs
 from byway.sim.live.status import LiveStatus, StatusReader
-from byway.sim.live.traffic import Traffic
+from byway.sim.live.traffic import LiveTraffic
 from byway.sim.report.results_folder import results_folder
 from byway.sim.scenarios.machine import Machine, adapter_for, board_for
 from byway.sim.wire.capture import Capture
@@ -160,7 +160,7 @@ def live(
         ]
         network.partner.tap.set_carrier(True)
         capture = stack.enter_context(Capture(results / "wire.pcapng"))
-        traffic = Traffic(engine, machine, kernels, network.partner.tap, capture)
+        traffic = LiveTraffic(engine, machine, kernels, network.partner.tap, capture)
         reader = StatusReader(engine, machine, kernels, traffic)
         programs = stack.enter_context(Programs(network))
         background = [
@@ -221,7 +221,7 @@ class _Run:
 
     def __init__(
         self,
-        traffic: Traffic,
+        traffic: LiveTraffic,
         reader: StatusReader,
         main: Program,
         background: Sequence[Program],

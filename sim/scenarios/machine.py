@@ -9,7 +9,7 @@ from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import Engine
-from byway.sim.scenarios.transfer import DoorbellWatch
+from byway.sim.scenarios.doorbell_watch import DoorbellWatch
 from byway.sw.hardware import PhysicalMemory, RegisterBus
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.hosting.owner_device import OwnerDevice

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS, Engine
-from byway.sim.scenarios.transfer import ScenarioError, Transfer
+from byway.sim.scenarios.error import ScenarioError
+from byway.sim.scenarios.transfer import Transfer
 from byway.sim.wire.capture import Capture
 
 __all__ = ["Traffic"]

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS, Engine
+from byway.sim.scenarios.doorbell_watch import DoorbellWatch
+from byway.sim.scenarios.error import ScenarioError
 from byway.sim.wire.link_partner import LinkPartner
-from byway.sw.contract.registers import DOORBELL_PAGE
 from byway.sw.stack.ip import IpMechanism
 from byway.sw.stack.network_device import NetworkDevice
 from byway.sw.stack.tcp import TcpConnection, TcpMechanism, TcpState
@@ -18,9 +19,7 @@ from byway.sw.stack.tcp import TcpConnection, TcpMechanism, TcpState
 __all__ = [
     "HEADER_BYTES",
     "DataFrame",
-    "DoorbellWatch",
     "PartitionMemoryLike",
-    "ScenarioError",
     "Transfer",
     "TransferFigures",
     "rate_of_limit",
@@ -40,10 +39,6 @@ _OVERHEAD = 8 + 4 + _GAP
 DataFrame = tuple[int, int, int, int]
 
 
-class ScenarioError(Exception):
-    """A run could not be carried out; the text says why in one line."""
-
-
 class PartitionMemoryLike(Protocol):
     """What an application does with its partition's memory."""
 
@@ -58,24 +53,6 @@ class PartitionMemoryLike(Protocol):
     def allocate(self, size: int) -> int:
         """Return the address of `size` free bytes."""
         ...
-
-
-class DoorbellWatch:
-    """A register bus in front of an engine's, which keeps the cycle of each doorbell."""
-
-    def __init__(self, engine: Engine):
-        self._engine = engine
-        self.cycles: list[int] = []
-
-    def read(self, offset: int) -> int:
-        """Pass the read on."""
-        return self._engine.registers.read(offset)
-
-    def write(self, offset: int, value: int) -> None:
-        """Pass the write on; take note of it if it is a doorbell."""
-        self._engine.registers.write(offset, value)
-        if offset >= DOORBELL_PAGE:
-            self.cycles.append(self._engine.cycle)
 
 
 def rate_of_limit(frames: Sequence[DataFrame]) -> float | None:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from multiprocessing import forkserver
 
-import dask
+import dask.config
 import psutil
 from distributed import Client, LocalCluster, as_completed
-from distributed.comm import connect
+from distributed.comm.core import connect
 from distributed.versions import VersionMismatchWarning
 
 from byway.sim.scenarios.share import ShareOptions
@@ -148,9 +148,8 @@ def run_points(client: Client, points: Sequence[ShareOptions]) -> Iterator[Row]:
         try:
             row = future.result()
         except CancelledError as error:
-            raise ClusterError(
-                f"The Dask scheduler at {client.scheduler.address} is lost"
-            ) from error
+            where = client.scheduler.address if client.scheduler else "its address"
+            raise ClusterError(f"The Dask scheduler at {where} is lost") from error
         except Exception as error:  # Of Dask: a point's own are in its row.
             point = point_of[future]
             row = failed(point, version_of(point), f"{type(error).__name__}: {error}")

@@ -13,9 +13,9 @@ import byway.sim
 import byway.sw
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.fingerprint import digest_of_sources, fingerprint
+from byway.sim.scenarios.error import ScenarioError
 from byway.sim.scenarios.machine import adapter_for
 from byway.sim.scenarios.share import ShareOptions, ShareResult, open_shared_engine, share
-from byway.sim.scenarios.transfer import ScenarioError
 
 __all__ = [
     "COLUMNS",

@@ -3,7 +3,7 @@
 import pytest
 
 from byway.sim.live.network import LiveNetwork
-from byway.sim.scenarios.transfer import ScenarioError
+from byway.sim.scenarios.error import ScenarioError
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ from byway.sim.engines.engine import EngineError
 from byway.sim.engines.open_engine import ENGINES
 from byway.sim.engines.section import WHOLE_RUN, Around
 from byway.sim.scenarios import send as scenario
+from byway.sim.scenarios.error import ScenarioError
 from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
 from byway.sim.scenarios.send import SendOptions, SendResult
-from byway.sim.scenarios.transfer import ScenarioError
 from byway.sw.stack.tcp import MAXIMUM_MSS, MINIMUM_MSS
 
 BYWAY = [sys.executable, "-m", "byway.sim.command"]

@@ -14,7 +14,7 @@ from byway.sim.live import network as network_module
 from byway.sim.live.network import LiveNetwork
 from byway.sim.live.network_namespace import NetworkNamespace
 from byway.sim.live.programs import Program, Programs
-from byway.sim.scenarios.transfer import ScenarioError
+from byway.sim.scenarios.error import ScenarioError
 from byway.sim.wire.tap import Tap, TapOffload
 
 pytestmark = pytest.mark.usefixtures("namespaces")

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 
 from byway.sim.scenarios import share as scenario
+from byway.sim.scenarios.error import ScenarioError
 from byway.sim.scenarios.share import ShareOptions, ShareResult, open_shared_engine, share
-from byway.sim.scenarios.transfer import ScenarioError
 from byway.sim.wire.link_partner import LinkPartner
 
 SEGMENT = 1448

@@ -15,7 +15,7 @@ from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.live.status import StatusReader
-from byway.sim.live.traffic import Traffic, payload_bytes
+from byway.sim.live.traffic import LiveTraffic, payload_bytes
 from byway.sim.report.live_summary import status_text
 from byway.sim.scenarios.machine import Machine, adapter_for, board_for
 from byway.sim.wire.capture import Capture
@@ -65,7 +65,7 @@ class Rig:
         self.kernel = HostedKernel(self.hosted, host.device, host.memory)
         self.capture = Capture(tmp_path / "wire.pcapng")
         kernels = [self.kernel]
-        self.traffic = Traffic(self.engine, self.machine, kernels, self.partner, self.capture)
+        self.traffic = LiveTraffic(self.engine, self.machine, kernels, self.partner, self.capture)
         self.status = StatusReader(self.engine, self.machine, kernels, self.traffic)
 
     def run(self) -> None:
