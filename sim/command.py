@@ -1,48 +1,18 @@
 """The ``byway`` command. Wrong input gets one clear line and exit code 2, never a traceback."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
-
-from byway.sim.commands.arguments import UserError
-from byway.sim.commands.live import add_live
-from byway.sim.commands.send import add_send
-from byway.sim.commands.sweep import add_sweep
-from byway.sim.engines.engine import EngineError
-from byway.sim.report.summary import printable
-from byway.sim.scenarios.error import ScenarioError
 
 __all__ = ["main"]
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="byway",
-        description="A network adapter that logical partitions share at the speed of owning it.",
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add_send(commands)
-    add_live(commands)
-    add_sweep(commands)
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     try:
-        parsed = _parser().parse_args(arguments)
-        return parsed.run(parsed)
-    except (UserError, EngineError, ScenarioError) as error:
-        print(f"byway: {printable(error)}", file=sys.stderr)
-        return 2
+        # To import all that takes as long as a short run: Ctrl-C ends that in one line as well.
+        from byway.sim.commands.all import carry_out
+
+        return carry_out(arguments)
     except KeyboardInterrupt:
         print("byway: interrupted", file=sys.stderr)
         return 130

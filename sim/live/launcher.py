@@ -1,8 +1,12 @@
-"""Runs a command inside a network namespace: ``launcher.py PARENT NAMESPACE HOSTS COMMAND...``.
+"""Runs a command inside a network namespace.
+
+Its arguments: ``PARENT NAMESPACE HOSTS GROUP COMMAND...``.
 
 A program of its own, with nothing but Python's library: between a fork and what is run in it, a
 process with threads may do little. PARENT is the process that started it, NAMESPACE the number of
-an open file, HOSTS a file to stand where ``/etc/hosts`` is.
+an open file, HOSTS a file to stand where ``/etc/hosts`` is. With GROUP ``own`` the command gets a
+process group of its own, in the foreground of the terminal, as a shell with job control needs; with
+``shared`` Ctrl-C reaches it together with who waits for it.
 
 The command and all that it starts live in a process namespace of their own, whose first process is
 this program's child: when the one who started the launcher ends, in whatever way, the kernel ends
@@ -55,8 +59,19 @@ def _wait(child: int) -> int:
             return code if code >= 0 else 128 - code
 
 
-def _execute(command: list[str]) -> None:
+def _take_terminal() -> None:
+    """Be a process group of its own, in the foreground of the terminal, if there is one."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+
+def _execute(command: list[str], *, own_group: bool) -> None:
     """Become `command`; never returns."""
+    if own_group:
+        _take_terminal()
     for number in _FOR_THE_COMMAND:
         signal.signal(number, signal.SIG_DFL)
     try:
@@ -66,7 +81,7 @@ def _execute(command: list[str]) -> None:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _first_process(command: list[str]) -> int:
+def _first_process(command: list[str], *, own_group: bool) -> int:
     """The first process of the process namespace: it reaps, and all ends with it."""
     # What looks at processes and interfaces, if it may be mounted here, shows those inside.
     for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
@@ -74,11 +89,11 @@ def _first_process(command: list[str]) -> int:
             _mount(kind, target, kind, 0)
     child = os.fork()
     if not child:
-        _execute(command)
+        _execute(command, own_group=own_group)
     return _wait(child)
 
 
-def main(parent: int, namespace: int, hosts: str, command: list[str]) -> int:
+def main(parent: int, namespace: int, hosts: str, command: list[str], *, own_group: bool) -> int:
     """Run `command`; returns its exit code."""
     for number in _FOR_THE_COMMAND:
         signal.signal(number, signal.SIG_IGN)
@@ -98,7 +113,7 @@ def main(parent: int, namespace: int, hosts: str, command: list[str]) -> int:
         if os.read(ready, 1) != b"g":
             os._exit(1)
         os.close(ready)
-        os._exit(_first_process(command))
+        os._exit(_first_process(command, own_group=own_group))
     os.close(ready)
     os.write(go, b"g")
     os.close(go)
@@ -106,4 +121,5 @@ def main(parent: int, namespace: int, hosts: str, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))
+    _parent, _namespace, _hosts, _group, *_command = sys.argv[1:]
+    sys.exit(main(int(_parent), int(_namespace), _hosts, _command, own_group=_group == "own"))

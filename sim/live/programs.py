@@ -4,6 +4,7 @@ Each lives in a process namespace of its own below a launcher, which the kernel 
 process: none outlives it, whatever happens to it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,15 +27,18 @@ class Program:
         What the user calls it.
     process : subprocess.Popen
         Its launcher.
+    has_terminal : bool
+        It was put into the foreground of the terminal, which is taken back at its end.
 
     Attributes
     ----------
     text : str
     """
 
-    def __init__(self, text: str, process: subprocess.Popen):
+    def __init__(self, text: str, process: subprocess.Popen, *, has_terminal: bool):
         self.text = text
         self._process = process
+        self._has_terminal = has_terminal
         self._file: int | None = os.pidfd_open(process.pid)
 
     def fileno(self) -> int:
@@ -57,6 +61,16 @@ class Program:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+            if self._has_terminal:
+                _take_terminal_back()
+
+
+def _take_terminal_back() -> None:
+    """Be in the foreground of the terminal again, if there is one."""
+    kept = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
+    signal.signal(signal.SIGTTOU, kept)
 
 
 class Programs:
@@ -98,7 +112,8 @@ class Programs:
         namespace = self._network.place(place).namespace.fileno()
         start = [sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), str(namespace)]
         environment = os.environ if prompt is None else {**os.environ, "PS1": prompt}
-        arguments = [*start, str(self._network.hosts), *command]
+        group = "shared" if prompt is None else "own"
+        arguments = [*start, str(self._network.hosts), group, *command]
         if log is None:
             process = subprocess.Popen(arguments, pass_fds=[namespace], env=environment)
         else:
@@ -111,7 +126,7 @@ class Programs:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )
-        program = Program(text, process)
+        program = Program(text, process, has_terminal=prompt is not None)
         self._programs.append(program)
         return program
 

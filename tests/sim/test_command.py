@@ -397,3 +397,17 @@ def test_ctrl_c_during_a_run_is_exit_code_130_and_cleans_up(tmp_path):
     assert not group_members(process.pid)
     assert not list(temporary.iterdir())
     assert not out.exists()
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.5])
+def test_ctrl_c_while_it_starts_is_one_line(seconds, file, tmp_path):
+    process = subprocess.Popen(
+        [*BYWAY, "send", file, "--out", tmp_path / "out"], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _output, errors = process.communicate(timeout=60)
+    if process.returncode == -signal.SIGINT:
+        return  # Before Python itself was ready.
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in errors

@@ -1,12 +1,17 @@
 """``byway live``, run as a user does: unmodified programs, two kernels, the RTL between them."""
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -256,3 +261,45 @@ def test_out_that_is_a_file_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert command.main(["live", "--out", str(tmp_path / "file"), "--", "true"]) == 2
     assert capsys.readouterr().err.startswith(f"byway: Cannot write to {tmp_path / 'file'}")
+
+
+@needs_namespaces
+def test_prompt_shares_the_terminal_with_the_status_line_and_ctrl_c_is_the_shells(tmp_path):
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = subprocess.Popen(
+        [*BYWAY, "--out", tmp_path / "out", "--in", "partner"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "SHELL": "/bin/sh", "TERM": "xterm"},
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    seen = ""
+
+    def until_seen(text: str) -> None:
+        nonlocal seen
+        deadline = time.monotonic() + 60
+        while text not in seen:
+            assert time.monotonic() < deadline, f"no {text!r} in {seen!r}"
+            if select.select([main], [], [], 0.1)[0]:
+                seen += os.read(main, 65536).decode()
+
+    until_seen("partner$ ")
+    os.write(main, b"cat /etc/hosts; echo mark$((40 + 2))\n")
+    until_seen("mark42")
+    assert "10.0.0.1 hosted1" in seen
+    until_seen("faults")
+    assert "\x1b[1;23r" in seen
+    os.write(main, b"sleep 1000\n")
+    time.sleep(0.3)
+    os.write(main, b"\x03")
+    os.write(main, b"echo again$((40 + 2))\n")
+    until_seen("again42")
+    os.write(main, b"exit 5\n")
+    until_seen("result.json")
+    assert process.wait(30) == 5, seen
+    os.close(main)
+    assert "Traceback" not in seen
