@@ -49,6 +49,8 @@ _HEADERS = {
 _PATIENCE_SECONDS = 10.0
 #: How often a stream without news is tried, to learn that its browser has gone.
 _HEARTBEAT_SECONDS = 5.0
+#: How often the server looks whether it is to stop.
+_POLL_SECONDS = 0.1
 #: How long browsers may take to fetch the last status at the end of a run.
 _FAREWELL_SECONDS = 0.5
 
@@ -111,7 +113,7 @@ class StatusPage:
         self._server = _Server((ADDRESS, port), self._latest)
         self.url = f"http://{ADDRESS}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="status page", daemon=True
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="page", daemon=True
         )
         self._thread.start()
 

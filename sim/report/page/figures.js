@@ -33,6 +33,9 @@ export const formats = {
   rate: (value) => withPrefix(value, "bit/s"),
   part: (value) => `${(100 * value).toFixed(2)} %`,
   seconds: (value) => {
+    if (value >= 3600) {
+      return `${Math.floor(value / 3600)} h ${Math.floor((value % 3600) / 60)} min`;
+    }
     if (value >= 60) {
       return `${Math.floor(value / 60)} min ${(value % 60).toFixed(1)} s`;
     }

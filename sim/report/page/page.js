@@ -95,7 +95,7 @@ function showStatus(status, before) {
   }
   for (const group of paths) {
     const path = group.dataset.moves ?? "";
-    group.classList.toggle("moves", before && figure(status, path) !== figure(before, path));
+    group.classList.toggle("moves", Boolean(before) && figure(status, path) !== figure(before, path));
   }
   if (status) {
     showPartitions(status);
