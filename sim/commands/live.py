@@ -1,8 +1,10 @@
 """``byway live``: its arguments."""
 
 import argparse
+import contextlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from byway.sim.commands.arguments import (
@@ -18,6 +20,8 @@ from byway.sim.live.network import PARTNER, hosted_names
 from byway.sim.live.status import LiveStatus
 from byway.sim.report.live_summary import print_live_summary, status_text
 from byway.sim.report.status_line import StatusLine
+from byway.sim.report.status_page import PageReport, StatusPage
+from byway.sim.report.summary import printable
 from byway.sim.scenarios.live import LiveOptions, Task, live
 from byway.sim.scenarios.machine import MAXIMUM_HOSTED
 
@@ -78,6 +82,14 @@ def add_live(commands: Commands) -> None:
         help="where wire.pcapng, result.json, logs and the waveform go (%(default)s)",
     )
     command.add_argument("--quiet", action="store_true", help="show no status line")
+    command.add_argument(
+        "--page",
+        nargs="?",
+        type=number("port", 0, 65_535),
+        const=0,
+        metavar="PORT",
+        help="show the run on a web page of this machine, on a port that is free unless given",
+    )
     command.set_defaults(run=_live)
 
 
@@ -103,10 +115,19 @@ def _live(arguments: argparse.Namespace) -> int:
     def on_status(status: LiveStatus) -> None:
         if not arguments.quiet:
             line.show(status_text(status))
+        if page:
+            page.show(status)
 
     try:
-        with StatusLine() as line:
-            result = live(options, arguments.out, on_status=on_status)
+        with contextlib.ExitStack() as stack:
+            page = None
+            if arguments.page is not None:
+                page = stack.enter_context(_page(options, arguments.page))
+                print(f"Page: {page.url}", file=sys.stderr, flush=True)
+            with StatusLine() as line:
+                result = live(options, arguments.out, on_status=on_status)
+            if page:
+                page.end(result.status, result.exit_code)
     except OSError as error:
         if error.strerror is None:
             raise EngineError(str(error)) from error  # A refused register access.
@@ -114,6 +135,19 @@ def _live(arguments: argparse.Namespace) -> int:
         raise UserError(f"Cannot write to {where}: {error.strerror}") from error
     print_live_summary(result, arguments.out)
     return result.exit_code
+
+
+def _page(options: LiveOptions, port: int) -> StatusPage:
+    report = PageReport(
+        command=printable(" ".join(options.main.command)),
+        place=options.main.place,
+        engine=options.engine,
+        hosted=hosted_names(options.hosted),
+    )
+    try:
+        return StatusPage(report, port)
+    except OSError as error:
+        raise UserError(f"Cannot serve the page on port {port}: {error.strerror}") from error
 
 
 def _background(text: str, places: tuple[str, ...]) -> Task:
