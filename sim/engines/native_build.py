@@ -32,8 +32,10 @@ _COMPILER = "g++"
 _COMPILER_FLAGS = ["-std=gnu++20", "-O2", "-fPIC", "-fvisibility=hidden", "-w"]
 _VERILATOR_FLAGS = ["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
 _VERILATOR_FLAGS += ["-Wno-fatal", "-Wno-lint", "--top-module", _TOP, "--prefix", f"V{_TOP}"]
+#: The board never resets: the model starts as reset leaves it.
 _YOSYS_SCRIPT = (
-    f"read_rtlil {_TOP}.il; proc; opt_clean -purge; flatten; opt -full; memory_collect; "
+    f"read_rtlil {_TOP}.il; proc; opt_clean -purge; flatten; "
+    "delete -input w:rst; connect -set rst 1'0; opt -full; memory_collect; "
     f"opt_clean -purge; write_verilog -noattr -sv {_TOP}.v"
 )
 #: Yosys in a process of its own, which may end it.

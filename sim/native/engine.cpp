@@ -77,10 +77,8 @@ class Board {
   // The model alone, for comparison: nothing looks at it, nothing goes in.
   void clock_alone(uint64_t cycles) {
     for (; cycles; --cycles) {
-      top_->clk = 1;
-      top_->eval();
-      top_->clk = 0;
-      top_->eval();
+      rise();
+      fall();
     }
   }
 
@@ -116,12 +114,28 @@ class Board {
     memory_.tick(state.cycle, top);
     master_.tick(top);
     waveform_.begin_cycle(++state.cycle);
-    top.clk = 1;
-    top.eval();
+    rise();
     waveform_.dump(2 * state.cycle - 1);
-    top.clk = 0;
-    top.eval();
+    fall();
     waveform_.dump(2 * state.cycle);
+  }
+
+  void rise() {
+    top_->clk = 1;
+    top_->eval();
+  }
+
+  // Nothing happens at the falling edge: unless a waveform shows it, the model need only know.
+  void fall() { fall(*top_->rootp); }
+
+  template <class Root>
+  void fall(Root& root) {
+    top_->clk = 0;
+    if constexpr (!VM_TRACE && requires { root.__Vtrigprevexpr___TOP__clk__0; }) {
+      root.__Vtrigprevexpr___TOP__clk__0 = 0;
+    } else {
+      top_->eval();
+    }
   }
 
   // Software has something to do.
