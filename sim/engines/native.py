@@ -130,9 +130,9 @@ class NativeEngine:
 
     Parameters
     ----------
-    make : callable
+    make : callable or Path
         Called, and the adapter elaborated, unless that very design is known to have been compiled:
-        see `byway.sim.engines.fingerprint`.
+        see `byway.sim.engines.fingerprint`. Or a library that was compiled.
     parameters : BoardParameters
     waveform : Path or None
         Where to leave a VCD.
@@ -148,7 +148,7 @@ class NativeEngine:
 
     def __init__(
         self,
-        make: Callable[[], wiring.Component],
+        make: Callable[[], wiring.Component] | Path,
         parameters: BoardParameters,
         *,
         waveform: Path | None = None,
@@ -156,8 +156,9 @@ class NativeEngine:
         can_record: bool = False,
     ):
         self._can_record = can_record or waveform is not None
-        folder = build_native(make, waves=self._can_record)
-        self._library = _load(folder / LIBRARY)
+        if not isinstance(make, Path):
+            make = build_native(make, waves=self._can_record) / LIBRARY
+        self._library = _load(make)
         storage = bytearray(parameters.memory_bytes)
         # As long as C++ has their address, these bytes must not move.
         self._pinned = (ctypes.c_uint8 * len(storage)).from_buffer(storage)
