@@ -116,6 +116,7 @@ COUNTER = """
 module \\byway
   wire input 1 \\clk
   wire output 2 \\value
+  wire input 3 \\rst
   process $group
     sync posedge \\clk
       update \\value \\clk
