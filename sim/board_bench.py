@@ -1,9 +1,10 @@
-"""For tests of the board's parts, which see packed vectors: ports without a component, vectors by
-pin name.
+"""For tests of engines and of the board's parts: components with the ports of a shared adapter, and
+packed vectors by pin name.
 """
 
 from typing import Any
 
+from amaranth.hdl import Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,18 +14,43 @@ from byway.rtl.mac.gmii import GmiiTransmitSignature
 from byway.sim.board.board import Board
 from byway.sim.board.pins import Pin, Pins
 
-__all__ = ["adapter_pins", "lay_out", "pack", "unpack"]
+__all__ = ["AdapterShell", "adapter_pins", "lay_out", "pack", "unpack"]
 
-_ADAPTER = wiring.Signature(
-    {
-        "s_axil": In(AXI4LiteSignature(addr_width=16)),
-        "m_axi": Out(AXI4Signature(addr_width=64, data_width=64, id_width=6, user_width=8)),
-        "gmii": Out(GmiiTransmitSignature()),
-        "adapter_interrupt": Out(1),
-        "manager_interrupt": Out(1),
-        "quiescent": Out(1),
-    }
-)
+
+def _adapter_ports(address_width: int, **memory: int) -> wiring.Signature:
+    axi = {"addr_width": 64, "data_width": 64, "id_width": 6, "user_width": 8, **memory}
+    return wiring.Signature(
+        {
+            "s_axil": In(AXI4LiteSignature(addr_width=address_width)),
+            "m_axi": Out(AXI4Signature(**axi)),
+            "gmii": Out(GmiiTransmitSignature()),
+            "adapter_interrupt": Out(1),
+            "manager_interrupt": Out(1),
+            "quiescent": Out(1),
+        }
+    )
+
+
+class AdapterShell(wiring.Component):
+    """The ports of a shared adapter; what is behind them is for those who inherit.
+
+    Parameters
+    ----------
+    address_width : int
+        Bits of a register's address.
+    memory : dict
+        Parameters of the port to memory, where they are not those of an adapter of two rings.
+    """
+
+    s_axil: Any
+    m_axi: Any
+    gmii: Any
+    adapter_interrupt: Signal
+    manager_interrupt: Signal
+    quiescent: Signal
+
+    def __init__(self, *, address_width: int, **memory: int):
+        super().__init__(_adapter_ports(address_width, **memory))
 
 
 def lay_out(signature: wiring.Signature, *, first: tuple[str, ...] = ()) -> Pins:
@@ -35,7 +61,7 @@ def lay_out(signature: wiring.Signature, *, first: tuple[str, ...] = ()) -> Pins
 
 def adapter_pins() -> Pins:
     """Pins like those of a shared adapter."""
-    return lay_out(_ADAPTER, first=Board.pin_order)
+    return lay_out(_adapter_ports(16), first=Board.pin_order)
 
 
 def pack(side: dict[str, Pin], prefix: str = "", /, **values: int) -> int:

@@ -1,14 +1,25 @@
 """What the arguments of several commands have in common."""
 
 import argparse
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
+from byway.sim.engines.engine import EngineError
 from byway.sim.engines.open_engine import ENGINES
 from byway.sim.engines.section import WHOLE_RUN, Around, Section, parse_section
 from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
 
-__all__ = ["Commands", "UserError", "add_engine", "add_machine", "add_waveform", "number"]
+__all__ = [
+    "Commands",
+    "UserError",
+    "add_engine",
+    "add_machine",
+    "add_waveform",
+    "number",
+    "results_in",
+]
 
 
 class UserError(Exception):
@@ -91,3 +102,14 @@ def _section(text: str) -> Section:
         return parse_section(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+@contextlib.contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """Tells in one line what of the system stood in the way of a run that writes to `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:
+            raise EngineError(str(error)) from error  # A refused register access.
+        raise UserError(f"Cannot write to {error.filename or folder}: {error.strerror}") from error

@@ -14,8 +14,8 @@ from byway.sim.commands.arguments import (
     add_machine,
     add_waveform,
     number,
+    results_in,
 )
-from byway.sim.engines.engine import EngineError
 from byway.sim.live.network import PARTNER, hosted_names
 from byway.sim.live.status import LiveStatus
 from byway.sim.report.live_summary import print_live_summary, status_text
@@ -118,21 +118,15 @@ def _live(arguments: argparse.Namespace) -> int:
         if page:
             page.show(status)
 
-    try:
-        with contextlib.ExitStack() as stack:
-            page = None
-            if arguments.page is not None:
-                page = stack.enter_context(_page(options, arguments.page))
-                print(f"Page: {page.url}", file=sys.stderr, flush=True)
-            with StatusLine() as line:
-                result = live(options, arguments.out, on_status=on_status)
-            if page:
-                page.end(result.status, result.exit_code)
-    except OSError as error:
-        if error.strerror is None:
-            raise EngineError(str(error)) from error  # A refused register access.
-        where = error.filename or arguments.out
-        raise UserError(f"Cannot write to {where}: {error.strerror}") from error
+    with results_in(arguments.out), contextlib.ExitStack() as stack:
+        page = None
+        if arguments.page is not None:
+            page = stack.enter_context(_page(options, arguments.page))
+            print(f"Page: {page.url}", file=sys.stderr, flush=True)
+        with StatusLine() as line:
+            result = live(options, arguments.out, on_status=on_status)
+        if page:
+            page.end(result.status, result.exit_code)
     print_live_summary(result, arguments.out)
     return result.exit_code
 

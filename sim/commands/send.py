@@ -11,8 +11,8 @@ from byway.sim.commands.arguments import (
     add_machine,
     add_waveform,
     number,
+    results_in,
 )
-from byway.sim.engines.engine import EngineError
 from byway.sim.report.summary import print_summary
 from byway.sim.scenarios.send import SendOptions, send
 from byway.sim.scenarios.transfer import HEADER_BYTES
@@ -71,12 +71,7 @@ def _send(arguments: argparse.Namespace) -> int:
         memory_latency=arguments.memory_latency,
         waveform=arguments.wave,
     )
-    try:
+    with results_in(arguments.out):
         result = send(data, options, arguments.out, name=arguments.file.name)
-    except OSError as error:
-        if error.strerror is None:
-            raise EngineError(str(error)) from error  # A refused register access.
-        where = error.filename or arguments.out
-        raise UserError(f"Cannot write to {where}: {error.strerror}") from error
     print_summary(result, arguments.out)
     return 0 if result.intact else 1

@@ -4,9 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from byway.sim.commands.arguments import Commands, UserError, add_engine, number
+from byway.sim.commands.arguments import Commands, UserError, add_engine, number, results_in
 from byway.sim.commands.lists import numbers, size
-from byway.sim.engines.engine import EngineError
 from byway.sim.scenarios.machine import DATA_WIDTHS, MAXIMUM_HOSTED, MAXIMUM_MTU, MINIMUM_MTU
 from byway.sim.scenarios.transfer import HEADER_BYTES
 from byway.sim.sweep.grid import AXES, Grid
@@ -140,12 +139,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
         x=next((a for a, axis in AXES.items() if axis.name == arguments.x), None),
     )
     try:
-        rows = run_sweep(sweep, arguments.out)
+        with results_in(arguments.out):
+            rows = run_sweep(sweep, arguments.out)
     except (StoreError, ClusterError) as error:
         raise UserError(str(error)) from error
-    except OSError as error:
-        if error.strerror is None:
-            raise EngineError(str(error)) from error
-        where = error.filename or arguments.out
-        raise UserError(f"Cannot write to {where}: {error.strerror}") from error
     return 0 if all(row["status"] == OK for row in rows) else 1

@@ -13,14 +13,11 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
-from byway.rtl.bus.axi4 import AXI4Signature, Resp
-from byway.rtl.bus.axi4_lite import AXI4LiteSignature
-from byway.rtl.mac.gmii import GmiiTransmitSignature
+from byway.rtl.bus.axi4 import Resp
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
+from byway.sim.board_bench import AdapterShell
 from byway.sim.engines import cocotb
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
@@ -40,32 +37,15 @@ COMPILED = ["verilator", needs("icarus", "iverilog")]
 EVERY = ["amaranth", "native", *COMPILED]
 
 
-class Registers(wiring.Component):
+class Registers(AdapterShell):
     """The ports of a shared adapter, with three registers.
 
     COUNTER counts cycles; a write to LINES sets the interrupt lines, and whether the component
     calls itself quiescent, which is a lie; NOTHING is refused.
     """
 
-    s_axil: Any
-    m_axi: Any
-    gmii: Any
-    adapter_interrupt: Signal
-    manager_interrupt: Signal
-    quiescent: Signal
-
     def __init__(self):
-        memory = AXI4Signature(addr_width=64, data_width=64, id_width=2, user_width=1)
-        super().__init__(
-            {
-                "s_axil": In(AXI4LiteSignature(addr_width=4)),
-                "m_axi": Out(memory),
-                "gmii": Out(GmiiTransmitSignature()),
-                "adapter_interrupt": Out(1),
-                "manager_interrupt": Out(1),
-                "quiescent": Out(1),
-            }
-        )
+        super().__init__(address_width=4)
 
     def elaborate(self, platform):
         m = Module()

@@ -5,18 +5,13 @@ all it gets, with the cycle in which it gets it, into a word.
 """
 
 import hashlib
-from typing import Any
 
 import pytest
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
-from byway.rtl.bus.axi4 import AXI4Signature
-from byway.rtl.bus.axi4_lite import AXI4LiteSignature
-from byway.rtl.mac.gmii import GmiiTransmitSignature
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
+from byway.sim.board_bench import AdapterShell
 from byway.sim.engines.open_engine import open_engine
 
 CYCLES = 3000
@@ -33,25 +28,11 @@ MANNERS = [
 ]
 
 
-class ArbitraryMaster(wiring.Component):
+class ArbitraryMaster(AdapterShell):
     """Reads and writes at random, ready at random; register 0 is what it saw."""
 
-    s_axil: Any
-    m_axi: Any
-
     def __init__(self, data_width: int = 64):
-        super().__init__(
-            {
-                "s_axil": In(AXI4LiteSignature(addr_width=12)),
-                "m_axi": Out(
-                    AXI4Signature(addr_width=64, data_width=data_width, id_width=3, user_width=8)
-                ),
-                "gmii": Out(GmiiTransmitSignature()),
-                "adapter_interrupt": Out(1),
-                "manager_interrupt": Out(1),
-                "quiescent": Out(1),
-            }
-        )
+        super().__init__(address_width=12, data_width=data_width, id_width=3)
 
     def elaborate(self, platform):
         m = Module()

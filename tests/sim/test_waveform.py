@@ -8,18 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
-from byway.rtl.bus.axi4 import AXI4Signature
-from byway.rtl.bus.axi4_lite import AXI4LiteSignature
-from byway.rtl.mac.gmii import GmiiTransmitSignature
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
+from byway.sim.board_bench import AdapterShell
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.native import NativeEngine
 from byway.sim.engines.open_engine import open_engine
@@ -31,32 +26,15 @@ FAULT, REST, SEND = 0, 4, 8
 CYCLE_NS = 8
 
 
-class Source(wiring.Component):
+class Source(AdapterShell):
     """The ports of a shared adapter. It counts cycles, unless it is to rest.
 
     A write to FAULT sets the manager's interrupt; one to REST lets it rest, or not; one to SEND has
     it hold TX_EN for as many cycles, which is no good frame.
     """
 
-    s_axil: Any
-    m_axi: Any
-    gmii: Any
-    adapter_interrupt: Signal
-    manager_interrupt: Signal
-    quiescent: Signal
-
     def __init__(self):
-        memory = AXI4Signature(addr_width=64, data_width=64, id_width=2, user_width=1)
-        super().__init__(
-            {
-                "s_axil": In(AXI4LiteSignature(addr_width=4)),
-                "m_axi": Out(memory),
-                "gmii": Out(GmiiTransmitSignature()),
-                "adapter_interrupt": Out(1),
-                "manager_interrupt": Out(1),
-                "quiescent": Out(1),
-            }
-        )
+        super().__init__(address_width=4)
 
     def elaborate(self, platform):
         m = Module()
