@@ -81,10 +81,23 @@ def _execute(command: list[str], *, own_group: bool) -> None:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _first_process(command: list[str], *, own_group: bool) -> int:
+def _have_own_mounts(hosts: str) -> bool:
+    """Put `hosts` in its place, for this process and those below; False where that cannot be.
+
+    As in a chroot, whose mounts belong to others: there the command does without.
+    """
+    try:
+        _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+        _mount(hosts, "/etc/hosts", None, _MS_BIND)
+    except OSError:
+        return False
+    return True
+
+
+def _first_process(command: list[str], *, own_group: bool, own_mounts: bool) -> int:
     """The first process of the process namespace: it reaps, and all ends with it."""
     # What looks at processes and interfaces, if it may be mounted here, shows those inside.
-    for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
+    for kind, target in (("proc", "/proc"), ("sysfs", "/sys")) if own_mounts else ():
         with contextlib.suppress(OSError):
             _mount(kind, target, kind, 0)
     child = os.fork()
@@ -101,9 +114,7 @@ def main(parent: int, namespace: int, hosts: str, command: list[str], *, own_gro
     _call("setns", namespace, _CLONE_NEWNET)
     os.close(namespace)
     _call("unshare", _CLONE_NEWNS | _CLONE_NEWPID)
-    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    with contextlib.suppress(OSError):
-        _mount(hosts, "/etc/hosts", None, _MS_BIND)
+    own_mounts = _have_own_mounts(hosts)
     ready, go = os.pipe()
     first = os.fork()
     if not first:
@@ -113,7 +124,7 @@ def main(parent: int, namespace: int, hosts: str, command: list[str], *, own_gro
         if os.read(ready, 1) != b"g":
             os._exit(1)
         os.close(ready)
-        os._exit(_first_process(command, own_group=own_group))
+        os._exit(_first_process(command, own_group=own_group, own_mounts=own_mounts))
     os.close(ready)
     os.write(go, b"g")
     os.close(go)
@@ -122,4 +133,8 @@ def main(parent: int, namespace: int, hosts: str, command: list[str], *, own_gro
 
 if __name__ == "__main__":
     _parent, _namespace, _hosts, _group, *_command = sys.argv[1:]
-    sys.exit(main(int(_parent), int(_namespace), _hosts, _command, own_group=_group == "own"))
+    try:
+        sys.exit(main(int(_parent), int(_namespace), _hosts, _command, own_group=_group == "own"))
+    except OSError as _error:
+        print(f"byway: Cannot start {_command[0]}: {_error.strerror}", file=sys.stderr)
+        sys.exit(126)

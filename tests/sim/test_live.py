@@ -231,6 +231,30 @@ def test_without_tap_devices_it_says_so_and_names_the_alternative(tmp_path):
     assert "byway send" in line
 
 
+#: Runs its arguments where / is no mount point, below the folder that comes first.
+CHROOT = """
+root=$1; shift; here=$PWD
+for place in /*; do
+  if [ -L "$place" ]; then cp -P "$place" "$root/"
+  elif [ -d "$place" ]; then mkdir -p "$root$place" && mount --rbind "$place" "$root$place"; fi
+done
+exec chroot "$root" sh -c 'cd "$1" && shift && exec "$@"' sh "$here" "$@"
+"""
+
+
+@needs_namespaces
+def test_in_a_chroot_programs_run_without_mounts_of_their_own(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    before = ("unshare", "-m", "sh", "-c", CHROOT, "sh", str(root))
+    code, output, errors, _figures = live(
+        tmp_path, "--", "sh", "-c", "cat /proc/net/dev; exit 4", before=before
+    )
+    assert code == 4, errors
+    assert "Traceback" not in errors
+    assert output
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
