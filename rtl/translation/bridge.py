@@ -14,8 +14,11 @@ The master names the requester of each access in AxUSER. What the bridge asks of
 AXI4 is that it takes answers, and gives write data, without waiting for another address to be
 accepted; otherwise an invalidation, or a walk whose answer waits in line on R, might not end.
 
+Reads of different IDs may pass each other, as AXI4 allows: one that hits the IOTLB passes one that
+waits for its entry. Several entries are read at a time, and those of a stream ahead of use.
+
 Clock domain: ``sync``. Latency: 4 cycles for an address that hits the IOTLB, 1 for R, W and B; a
-miss adds 6 cycles and the latency of the memory. Throughput: one address a cycle, reads and writes
+miss adds 5 cycles and the latency of the memory. Throughput: one address a cycle, reads and writes
 together, and one beat a cycle on R, on W and on B.
 
 Source: patent, FIG. 5, the data path past the hosting partition, and the address translation
@@ -62,6 +65,10 @@ class TranslationBridge(wiring.Component):
         `addr_width` are the partition manager's to avoid.
     iotlb_sets, iotlb_ways : int
         Geometry of the IOTLB.
+    walks : int
+        Table walks that may be under way: a power of two, at least 2, at most the master's IDs.
+    ahead : int
+        Pages of a stream that are walked for ahead of use; 0 for none.
     outstanding : int
         Reads, and writes, that may be under way: a power of two, at least 2. Further ones wait.
 
@@ -79,8 +86,9 @@ class TranslationBridge(wiring.Component):
         Refusals, as `FaultLog` shows them.
     idle : Out(1)
         No access of the master and no walk is under way, nor an invalidation.
-    iotlb_hit, iotlb_miss, fault : Out(1)
-        A pulse for each request that the IOTLB answered, each walk, each refusal.
+    iotlb_hit, iotlb_miss, iotlb_prefetch, fault : Out(1)
+        A pulse for each request that the IOTLB answered, each walk that a request began, each
+        walk begun ahead of use, each refusal.
 
     Raises
     ------
@@ -99,6 +107,7 @@ class TranslationBridge(wiring.Component):
     idle: Signal
     iotlb_hit: Signal
     iotlb_miss: Signal
+    iotlb_prefetch: Signal
     fault: Signal
 
     def __init__(
@@ -112,6 +121,8 @@ class TranslationBridge(wiring.Component):
         user_width: int = 8,
         iotlb_sets: int = 16,
         iotlb_ways: int = 2,
+        walks: int = 8,
+        ahead: int = 1,
         outstanding: int = 128,
     ):
         check_requesters(requesters, user_width=user_width)
@@ -131,6 +142,8 @@ class TranslationBridge(wiring.Component):
             "windows": windows,
             "iotlb_sets": iotlb_sets,
             "iotlb_ways": iotlb_ways,
+            "walks": walks,
+            "ahead": ahead,
             "room": min(outstanding, 8),
         }
         master = AXI4Signature(**self._widths)
@@ -147,6 +160,7 @@ class TranslationBridge(wiring.Component):
                 "fault_address": Out(64),
                 "iotlb_hit": Out(1),
                 "iotlb_miss": Out(1),
+                "iotlb_prefetch": Out(1),
                 "fault": Out(1),
                 "idle": Out(1),
             }
@@ -157,9 +171,14 @@ class TranslationBridge(wiring.Component):
         m = Module()
         m.submodules.translator = translator = Translator(**self._translation, **self._widths)
         m.submodules.walker = walker = Walker(
-            **{name: width for name, width in self._widths.items() if name != "id_width"}
+            slots=self._translation["walks"],
+            **{name: width for name, width in self._widths.items() if name != "id_width"},
         )
-        m.submodules.read_path = reads = ReadPath(**self._widths, outstanding=self._outstanding)
+        m.submodules.read_path = reads = ReadPath(
+            **self._widths,
+            outstanding=self._outstanding,
+            walks=self._translation["walks"],
+        )
         m.submodules.write_path = writes = WritePath(**self._widths, outstanding=self._outstanding)
         m.submodules.fault_log = fault_log = FaultLog()
         m.submodules.invalidator = invalidator = Invalidator(windows=len(self.window))
@@ -211,6 +230,7 @@ class TranslationBridge(wiring.Component):
         # Counters.
         m.d.comb += self.iotlb_hit.eq(translator.iotlb_hit)
         m.d.comb += self.iotlb_miss.eq(translator.iotlb_miss)
+        m.d.comb += self.iotlb_prefetch.eq(translator.iotlb_prefetch)
         m.d.comb += self.fault.eq(translator.fault.valid)
 
         # Last of all: placed earlier, it makes the proof of the bridge take ten times as long.

@@ -11,7 +11,7 @@ must answer, and the master must take answers and give write data without waitin
 accept another address.
 
 Clock domain: ``sync``. Latency: 2 cycles from `start` to the fall of `busy` and those of the IOTLB,
-together 6, if nothing is under way.
+if nothing is under way.
 
 Source: LoPAR, invalidation of TCEs; patent, taking back of address translation entries.
 """

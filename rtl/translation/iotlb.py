@@ -4,14 +4,18 @@ It holds only entries that permit something, so that what it finds was in a tabl
 at this page index, when it was read. Nothing leaves it but by replacement and by `invalidate`:
 making the entries match the table again after a change is the partition manager's part.
 
+With each entry it keeps how the page is used, and tells of a stream, a page that is read or written
+on and on, so that the next page can be fetched before it is needed: a page that was itself fetched
+ahead and is now used, or one whose upper half is used after its lower half.
+
 Clock domain: ``sync``. Latency: a search is answered 2 cycles after it was taken. Throughput: one
-search a cycle. An invalidation takes 4 cycles.
+search a cycle, and a refill beside it. An invalidation takes 3 cycles for a
+page, otherwise 2 and one for each set.
 
 Tags and entries lie in LUT RAM. They are read into registers, then tags are compared into
-registers; choosing between the ways is left to the third stage, that of the answer. Which places
-are valid, and whose, is in flip-flops, so that a whole window goes in a cycle. Sets are numbered by
-the low bits of the page index, turned by the window so that the first pages of all windows, where
-rings tend to lie, do not compete.
+registers; choosing between the ways is left to the third stage, that of the answer. Sets are
+numbered by the low bits of the page index, turned by the window so that the first pages of all
+windows, where rings tend to lie, do not compete.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
@@ -24,7 +28,7 @@ from byway.rtl.contract.model import codes
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.window import ENTRIES_BITS, InvalidationLayout, PageKeyLayout
 
-__all__ = ["IOTLB", "EntryLayout", "check_geometry"]
+__all__ = ["IOTLB", "EntryLayout", "RefillLayout", "UseLayout", "check_geometry"]
 
 Scope = codes("invalidate_scope")
 
@@ -34,6 +38,47 @@ class EntryLayout(data.StructLayout):
 
     def __init__(self):
         super().__init__({"rpn": unsigned(52), "read": unsigned(1), "write": unsigned(1)})
+
+
+class UseLayout(data.StructLayout):
+    """How a page is used. These are hints: nothing but speed depends on them.
+
+    Members
+    -------
+    ahead : unsigned(1)
+        Its entry was fetched ahead of use.
+    low : unsigned(1)
+        Its lower half was used.
+    followed : unsigned(1)
+        The page that follows it was asked for.
+    """
+
+    def __init__(self):
+        super().__init__({"ahead": unsigned(1), "low": unsigned(1), "followed": unsigned(1)})
+
+    @staticmethod
+    def streams(use, upper: Value) -> Value:
+        """Whether an access, in the `upper` half or not, shows that the next page will be used."""
+        return ~use.followed & (use.ahead | (use.low & upper))
+
+
+class RefillLayout(data.StructLayout):
+    """What to store.
+
+    Members
+    -------
+    page : PageKeyLayout(windows=windows)
+        Where it applies.
+    entry : EntryLayout()
+        The entry.
+    use : UseLayout()
+        How the page was used so far.
+    """
+
+    def __init__(self, *, windows: int):
+        super().__init__(
+            {"page": PageKeyLayout(windows=windows), "entry": EntryLayout(), "use": UseLayout()}
+        )
 
 
 def check_geometry(*, sets: int, ways: int) -> None:
@@ -57,26 +102,27 @@ class IOTLB(wiring.Component):
     Members
     -------
     advance : In(1)
-        Searches move on by a stage: `page` and `is_write` are taken, and the answer becomes that of
-        the next. Without it the answer stays.
+        Searches move on by a stage: `page`, `is_write` and `is_upper` are taken, and the answer
+        becomes that of the next. Without it the answer stays.
     page : In(PageKeyLayout(windows=windows))
         What to search.
-    is_write : In(1)
-        What for.
+    is_write, is_upper : In(1)
+        What for, and in which half of the page.
     found : Out(1)
         An entry answers the search taken two advances ago.
     permits : Out(1)
         And it permits the access.
     entry : Out(EntryLayout())
         The entry, while `found`.
-    refill : In(EventSignature(EntryLayout()))
-        An answer from the table to the search that found nothing. It becomes the answer, and
-        is stored if it permits anything. No `advance` may come with it, nor in the cycle after.
+    streams : Out(1)
+        The access shows that the next page will be used.
     used : In(1)
-        The answer was used: replace another way first.
+        The answer was used: replace another way first, and take note of the use.
+    refill : In(EventSignature(RefillLayout(windows=windows)))
+        An entry to store, if it permits anything. A search taken after it finds it. The IOTLB must
+        not hold this page already.
     invalidate : In(stream.Signature(InvalidationLayout(windows=windows)))
-        What to forget; forgotten once it is taken. No search may be under way, and
-        `advance` must stay high.
+        What to forget; forgotten once it is taken. No search nor refill may be under way.
 
     Raises
     ------
@@ -87,14 +133,16 @@ class IOTLB(wiring.Component):
     advance: Signal
     page: data.View
     is_write: Signal
+    is_upper: Signal
     found: Signal
     permits: Signal
     entry: data.View
-    refill: Event
+    streams: Signal
     used: Signal
+    refill: Event
     invalidate: stream.Interface
 
-    def __init__(self, *, windows: int = 4, sets: int = 16, ways: int = 2):
+    def __init__(self, *, windows: int = 16, sets: int = 16, ways: int = 2):
         check_geometry(sets=sets, ways=ways)
         self.windows = windows
         self.sets = sets
@@ -105,72 +153,82 @@ class IOTLB(wiring.Component):
                 "advance": In(1),
                 "page": In(PageKeyLayout(windows=windows)),
                 "is_write": In(1),
+                "is_upper": In(1),
                 "found": Out(1),
                 "permits": Out(1),
                 "entry": Out(EntryLayout()),
-                "refill": In(EventSignature(EntryLayout())),
+                "streams": Out(1),
                 "used": In(1),
+                "refill": In(EventSignature(RefillLayout(windows=windows))),
                 "invalidate": In(stream.Signature(InvalidationLayout(windows=windows))),
             }
         )
 
+    def _turn_of(self, window) -> Value:
+        """What `window` turns the sets by."""
+        bits = list(window)[: self._set_bits]
+        return Cat(*reversed(bits)) << self._set_bits - len(bits)
+
     def _set_of(self, page) -> Value:
         """Set that holds `page`."""
-        window = list(page.window)[: self._set_bits]
-        turned = Cat(*reversed(window)) << self._set_bits - len(window)
-        return page.index[: self._set_bits] ^ turned
+        return page.index[: self._set_bits] ^ self._turn_of(page.window)
 
     def elaborate(self, platform):
         """Read, compare, answer; then what changes the contents."""
         m = Module()
         page_layout = PageKeyLayout(windows=self.windows)
-        window_shape = page_layout.members["window"]
         line_layout = data.StructLayout(
             {
-                "window": window_shape,
+                "window": page_layout.members["window"],
                 "tag": unsigned(ENTRIES_BITS - self._set_bits),
                 "entry": EntryLayout(),
             }
         )
 
-        # Places: which hold a line, of which window, and the way of each set that was used last.
+        # Places: which hold a line, how it is used, and the way of each set that was used last.
         valid = Signal(data.ArrayLayout(self.ways, self.sets))
-        owner = Signal(data.ArrayLayout(data.ArrayLayout(window_shape, self.ways), self.sets))
+        uses = Signal(data.ArrayLayout(data.ArrayLayout(UseLayout(), self.ways), self.sets))
         recent = Signal(data.ArrayLayout(bits_for(self.ways - 1), self.sets))
 
-        # Read the lines of the set; again, if they changed or a probe takes the place of a search.
-        again = Signal()
+        # Read the lines of the set: that of the search, or the next that an invalidation looks at.
+        sweeps = Signal()
+        swept_set = Signal(self._set_bits)
+        set_to_read = Signal(self._set_bits)
         read_page = Signal(page_layout)
         read_is_write = Signal()
+        read_is_upper = Signal()
         read_set = Signal(self._set_bits)
         read_valid = Signal(self.ways)
+        read_uses = Signal(data.ArrayLayout(UseLayout(), self.ways))
         read_lines = Signal(data.ArrayLayout(line_layout, self.ways))
         writers = []
-        m.d.comb += read_set.eq(Mux(again, self._set_of(read_page), self._set_of(self.page)))
+        m.d.comb += set_to_read.eq(Mux(sweeps, swept_set, self._set_of(self.page)))
         for way in range(self.ways):
             m.submodules[f"way_{way}"] = lines = Memory(shape=line_layout, depth=self.sets, init=[])
             writers.append(lines.write_port())
             reader = lines.read_port(domain="comb")
-            m.d.comb += reader.addr.eq(read_set)
-            with m.If(again | self.advance):
+            m.d.comb += reader.addr.eq(set_to_read)
+            with m.If(self.advance | sweeps):
                 m.d.sync += read_lines[way].eq(reader.data)
-        with m.If(again | self.advance):
-            m.d.sync += read_valid.eq(valid[read_set])
-        with m.If(~again & self.advance):
+        with m.If(self.advance | sweeps):
+            m.d.sync += read_set.eq(set_to_read)
+            m.d.sync += read_valid.eq(valid[set_to_read])
+            m.d.sync += read_uses.eq(uses[set_to_read])
             m.d.sync += read_page.eq(self.page)
             m.d.sync += read_is_write.eq(self.is_write)
+            m.d.sync += read_is_upper.eq(self.is_upper)
 
         # Compare the tags, and what the entries permit with what is wanted.
-        page = Signal(page_layout)
         page_set = Signal(self._set_bits)
-        places = Signal(self.ways)
+        is_upper = Signal()
         match = Signal(self.ways)
         permit = Signal(self.ways)
+        answer_uses = Signal(data.ArrayLayout(UseLayout(), self.ways))
         entries = Signal(data.ArrayLayout(EntryLayout(), self.ways))
-        m.d.comb += page_set.eq(self._set_of(page))
         with m.If(self.advance):
-            m.d.sync += page.eq(read_page)
-            m.d.sync += places.eq(read_valid)
+            m.d.sync += page_set.eq(read_set)
+            m.d.sync += is_upper.eq(read_is_upper)
+            m.d.sync += answer_uses.eq(read_uses)
             for way in range(self.ways):
                 line = read_lines[way]
                 m.d.sync += match[way].eq(
@@ -183,66 +241,78 @@ class IOTLB(wiring.Component):
 
         # Answer with the way that matches: there is never more than one.
         answer = 0
+        streams = 0
         for way in range(self.ways):
             answer |= Mux(match[way], entries[way].as_value(), 0)
+            streams |= match[way] & UseLayout.streams(answer_uses[way], is_upper)
         m.d.comb += self.entry.eq(answer)
+        m.d.comb += self.streams.eq(streams)
         m.d.comb += self.found.eq(match.any())
         m.d.comb += self.permits.eq((match & permit).any())
 
-        # Refill an empty way, or the one after that used last.
-        refill = self.refill.payload
-        wanted_is_write = Signal()
-        victim = Signal(range(self.ways))
-        refilled = Signal()
-        with m.If(self.advance):
-            m.d.sync += wanted_is_write.eq(read_is_write)
-        m.d.comb += victim.eq(Mux(recent[page_set] == self.ways - 1, 0, recent[page_set] + 1))
-        for way in reversed(range(self.ways)):
-            with m.If(~places[way]):
-                m.d.comb += victim.eq(way)
-        for way, writer in enumerate(writers):
-            m.d.comb += writer.addr.eq(page_set)
-            m.d.comb += writer.data.window.eq(page.window)
-            m.d.comb += writer.data.tag.eq(page.index[self._set_bits :])
-            m.d.comb += writer.data.entry.eq(refill)
-            with m.If(self.refill.valid & (refill.read | refill.write) & (victim == way)):
-                m.d.comb += writer.en.eq(1)
-                m.d.sync += valid[page_set][way].eq(1)
-                m.d.sync += owner[page_set][way].eq(page.window)
-                m.d.sync += recent[page_set].eq(way)
-        m.d.sync += refilled.eq(self.refill.valid)
-        with m.If(self.refill.valid):
-            m.d.sync += match.eq(1)
-            m.d.sync += permit.eq(Mux(wanted_is_write, refill.write, refill.read))
-            m.d.sync += entries[0].eq(refill)
+        # Take note of the use.
         for way in range(self.ways):
             with m.If(self.used & match[way]):
                 m.d.sync += recent[page_set].eq(way)
+                with m.If(~is_upper):
+                    m.d.sync += uses[page_set][way].low.eq(1)
+                with m.If(self.streams):
+                    m.d.sync += uses[page_set][way].followed.eq(1)
 
-        # Invalidate: a probe finds the page if it is here; whole windows are known by their owners.
+        # Refill an empty way, or the one after that used last.
+        refill = self.refill.payload
+        refill_set = Signal(self._set_bits)
+        refill_valid = Signal(self.ways)
+        refill_recent = Signal.like(recent[0])
+        victim = Signal(range(self.ways))
+        m.d.comb += refill_set.eq(self._set_of(refill.page))
+        m.d.comb += refill_valid.eq(valid[refill_set])
+        m.d.comb += refill_recent.eq(recent[refill_set])
+        m.d.comb += victim.eq(Mux(refill_recent == self.ways - 1, 0, refill_recent + 1))
+        for way in reversed(range(self.ways)):
+            with m.If(~refill_valid[way]):
+                m.d.comb += victim.eq(way)
+        for way, writer in enumerate(writers):
+            m.d.comb += writer.addr.eq(refill_set)
+            m.d.comb += writer.data.window.eq(refill.page.window)
+            m.d.comb += writer.data.tag.eq(refill.page.index[self._set_bits :])
+            m.d.comb += writer.data.entry.eq(refill.entry)
+            with m.If(
+                self.refill.valid & (refill.entry.read | refill.entry.write) & (victim == way)
+            ):
+                m.d.comb += writer.en.eq(1)
+                m.d.sync += valid[refill_set][way].eq(1)
+                m.d.sync += uses[refill_set][way].eq(refill.use)
+                m.d.sync += recent[refill_set].eq(way)
+
+        # Invalidate: look at the set of the page, or at every set; forget the lines that are meant.
         scope = self.invalidate.payload.scope
-        window = self.invalidate.payload.page.window
-        m.d.comb += again.eq(refilled)
+        page = self.invalidate.payload.page
+        forgets = Signal()
+        meant = Signal(self.ways)
+        for way in range(self.ways):
+            line = read_lines[way]
+            is_page = line.tag == page.index[self._set_bits :]
+            m.d.comb += meant[way].eq(
+                scope.matches(Scope.EVERYTHING, Scope.EVERYTHING + 1)
+                | ((line.window == page.window) & ((scope == Scope.WINDOW) | is_page))
+            )
+        with m.If(forgets):
+            m.d.sync += valid[read_set].eq(read_valid & ~meant)
         with m.FSM(name="invalidation"):
-            with m.State("Idle"), m.If(self.invalidate.valid):
-                m.d.sync += read_page.eq(self.invalidate.payload.page)
-                m.next = "Probe"
-            with m.State("Probe"):
-                m.d.comb += again.eq(1)
-                m.next = "Compare"
-            with m.State("Compare"):
-                m.next = "Forget"
-            with m.State("Forget"):
+            with m.State("Idle"):
+                m.d.sync += swept_set.eq(Mux(scope == Scope.PAGE, self._set_of(page), 0))
+                with m.If(self.invalidate.valid):
+                    m.next = "Sweep"
+            with m.State("Sweep"):
+                m.d.comb += sweeps.eq(1)
+                m.d.sync += swept_set.eq(swept_set + 1)
+                m.d.sync += forgets.eq(1)
+                with m.If((swept_set == self.sets - 1) | (scope == Scope.PAGE)):
+                    m.next = "Done"
+            with m.State("Done"):
+                m.d.sync += forgets.eq(0)
                 m.d.comb += self.invalidate.ready.eq(1)
-                with m.If(scope == Scope.PAGE):
-                    m.d.sync += valid[page_set].eq(places & ~match)
-                with m.Elif(scope == Scope.WINDOW):
-                    for place in range(self.sets):
-                        for way in range(self.ways):
-                            with m.If(owner[place][way] == window):
-                                m.d.sync += valid[place][way].eq(0)
-                with m.Else():
-                    m.d.sync += valid.eq(0)
                 m.next = "Idle"
 
         return m

@@ -5,7 +5,8 @@ of data 0 and DECERR. That happens when every earlier read has been answered to 
 any later one is put on the bus, so that the answers of an ID keep their order [AMBA AXI4, IHI 0022,
 A5.3]. DECERR comes from the bridge alone: a DECERR of the memory is passed on as SLVERR.
 
-Reads of the table walker share the bus: their ID has the top bit set, and they go first.
+Reads of the table walker share the bus: their ID has the top bit set and the walk's slot below it,
+and they go first.
 
 Clock domain: ``sync``. Latency: 1 cycle for an address, 1 for a beat of data. Throughput: one
 address and one beat a cycle.
@@ -26,7 +27,7 @@ from byway.rtl.translation.outstanding import (
     check_outstanding,
 )
 from byway.rtl.translation.request import AddressLayout, TranslatedLayout, channel_fields
-from byway.rtl.translation.walker import TableBeatLayout
+from byway.rtl.translation.walker import TableBeatLayout, check_slots
 
 __all__ = ["ReadBeatLayout", "ReadPath"]
 
@@ -60,6 +61,8 @@ class ReadPath(wiring.Component):
         Widths in bits of the master's fields; IDs on the memory bus have one bit more.
     outstanding : int
         Transactions that may be under way: a power of two, at least 2. Further ones wait.
+    walks : int
+        Walks that may be under way: a power of two, at least 2, and at most the master's IDs.
 
     Members
     -------
@@ -70,11 +73,16 @@ class ReadPath(wiring.Component):
     m_axi : Out(AXI4ReadSignature(...))
         The memory bus.
     table_read : In(stream.Signature(AddressLayout(...)))
-        A walker's reads; the ID is added here.
+        A walker's reads; the top bit of the ID is added here.
     table_beat : Out(EventSignature(TableBeatLayout(...)))
         Their answers.
     idle : Out(1)
         The master has seen the end of every read that was taken.
+
+    Raises
+    ------
+    ValueError
+        If `outstanding` or `walks` is not as above.
     """
 
     translated: stream.Interface
@@ -92,9 +100,18 @@ class ReadPath(wiring.Component):
         id_width: int = 6,
         user_width: int = 8,
         outstanding: int = 128,
+        walks: int = 8,
     ):
+        check_slots(walks)
+        if walks > 1 << id_width:
+            raise ValueError(f"Walks must be at most {1 << id_width}, not {walks!r}")
         request = AddressLayout(addr_width=addr_width, id_width=id_width, user_width=user_width)
-        table = AddressLayout(addr_width=addr_width, id_width=1, user_width=user_width)
+        table_beat = TableBeatLayout(data_width=data_width, slots=walks)
+        table = AddressLayout(
+            addr_width=addr_width,
+            id_width=table_beat.members["slot"].width,
+            user_width=user_width,
+        )
         self._bus_request = AddressLayout(
             addr_width=addr_width, id_width=id_width + 1, user_width=user_width
         )
@@ -113,7 +130,7 @@ class ReadPath(wiring.Component):
                 "beats": Out(stream.Signature(self._beat)),
                 "m_axi": Out(memory),
                 "table_read": In(stream.Signature(table)),
-                "table_beat": Out(EventSignature(TableBeatLayout(data_width=data_width))),
+                "table_beat": Out(EventSignature(table_beat)),
                 "idle": Out(1),
             }
         )
@@ -144,7 +161,7 @@ class ReadPath(wiring.Component):
         with m.If(self.table_read.valid):
             for name in self._bus_request.members:
                 m.d.comb += addresses.i.payload[name].eq(self.table_read.payload[name])
-            m.d.comb += addresses.i.payload.id.eq(1 << id_width)
+            m.d.comb += addresses.i.payload.id.eq(self.table_read.payload.id | 1 << id_width)
 
         # Refusal: alone with the master, as many beats as it asked for.
         refused_id = Signal(id_width)
@@ -170,6 +187,7 @@ class ReadPath(wiring.Component):
         is_table = axi.rid[-1]
         m.d.comb += axi.rready.eq(answers.i.ready)
         m.d.comb += self.table_beat.valid.eq(axi.rvalid & axi.rready & is_table)
+        m.d.comb += self.table_beat.payload.slot.eq(axi.rid)
         m.d.comb += self.table_beat.payload.data.eq(axi.rdata)
         m.d.comb += self.table_beat.payload.resp.eq(axi.rresp)
         with m.If(refuses):

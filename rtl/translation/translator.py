@@ -5,32 +5,42 @@ What comes out as not refused has an address in a page that a TCE of the request
 granted, with the permission asked for; what is refused has been handed to the fault log once.
 
 Clock domain: ``sync``. Latency: 3 cycles from a request being taken to its translation, if it hits.
-Throughput: one request a cycle, reads and writes together, while they hit. A miss adds 2 cycles
-and the time of the walk, and holds up what is behind it as long.
+A miss adds 3 cycles and the time of the walk. Throughput: one request a cycle, reads and writes
+together.
 
-Reads and writes take turns in one pipeline: choose, look up, match, decide. A request enters only
-if the queue behind the pipeline has room for it, so that of all stages only the last ever waits,
-and only for a walk; reads that nobody takes never hold up writes, nor writes reads.
+Reads and writes take turns in one pipeline: choose, look up, match, decide. A request that misses
+leaves it for the waiting room while its entry is walked for; what follows passes it by, unless it
+must keep its order: reads with reads of the same ID, writes with writes. Several walks are under
+way at a time. A page that is being streamed has the pages that follow it walked for ahead of use.
+
+A request enters only if the queue behind the pipeline has room for it, so that what leaves the
+waiting room never waits; and reads that nobody takes never hold up writes, nor writes reads. The
+pipeline waits only while a request leaves the waiting room, and for a walk to begin. Each page of a
+stream costs one of its cycles, to look up the next.
 
 Source: LoPAR, translation control entries; patent, authentication capability of the redirected DMA.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from byway.rtl.bus.axi4 import Burst
 from byway.rtl.contract.model import codes
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.fault import FaultLayout, FaultRecordLayout
-from byway.rtl.translation.iotlb import IOTLB, check_geometry
+from byway.rtl.translation.iotlb import IOTLB, EntryLayout, check_geometry
 from byway.rtl.translation.lane import Lane, check_room
+from byway.rtl.translation.prefetcher import Prefetcher
 from byway.rtl.translation.request import PAGE_BITS, AddressLayout, BurstCheck, TranslatedLayout
-from byway.rtl.translation.walker import WalkedLayout, WalkLayout
+from byway.rtl.translation.waiting_room import OrderLayout, WaitingRoom
+from byway.rtl.translation.walker import WalkedLayout, WalkLayout, check_slots
+from byway.rtl.translation.walks import Walks
 from byway.rtl.translation.window import (
-    ENTRIES_BITS,
     WINDOW_BITS,
     BindingSignature,
     InvalidationLayout,
+    PageKeyLayout,
     WindowSignature,
     check_requesters,
 )
@@ -38,6 +48,8 @@ from byway.rtl.translation.window import (
 __all__ = ["Translator"]
 
 Reason = codes("fault_reason")
+#: Address bits of a page within a table's page number: 512 entries of 8 bytes are a page.
+_INDEX_BITS = 9
 
 
 class Translator(wiring.Component):
@@ -51,6 +63,10 @@ class Translator(wiring.Component):
         Widths in bits of the requests' fields, and of the bus their bursts are for.
     iotlb_sets, iotlb_ways : int
         Geometry of the `IOTLB`.
+    walks : int
+        Walks that may be under way: a power of two, at least 2.
+    ahead : int
+        Pages of a stream that are walked for ahead of use; 0 for none.
     room : int
         Requests of a kind that may be inside: a power of two. With less than 4, hits leave bubbles.
 
@@ -59,21 +75,22 @@ class Translator(wiring.Component):
     reads, writes : In(stream.Signature(AddressLayout(...)))
         Requests.
     translated_reads, translated_writes : Out(stream.Signature(TranslatedLayout(...)))
-        The same requests in the same order, judged.
+        The same requests, judged; reads of an ID in their order, and writes in theirs.
     binding, window : In(BindingSignature()).array(requesters), In(WindowSignature()).array(windows)
         Configuration.
     hold : In(1)
         Let no further request in.
     idle : Out(1)
-        No request is inside, up to those in `reads` and `writes` that were not let in.
+        No request is inside, up to those in `reads` and `writes` that were not let in, and no walk.
     invalidate : In(stream.Signature(InvalidationLayout(windows=windows)))
         For the IOTLB; only while on hold and idle.
-    walk, walked : Out(stream.Signature(WalkLayout(...))), In(EventSignature(WalkedLayout()))
-        To and from a `Walker`. The payload of a walk that waits follows the window's table base.
+    walk, walked : Out(stream.Signature(WalkLayout(...))), In(EventSignature(WalkedLayout(...)))
+        To and from a `Walker`.
     fault : Out(EventSignature(FaultLayout()))
         Requests refused.
-    iotlb_hit, iotlb_miss : Out(1)
-        A pulse for each request that the IOTLB answered, and for each walk.
+    iotlb_hit, iotlb_miss, iotlb_prefetch : Out(1)
+        A pulse for each request that the IOTLB answered, for each walk that a request began, and
+        for each begun ahead of use.
 
     Raises
     ------
@@ -95,6 +112,7 @@ class Translator(wiring.Component):
     fault: Event
     iotlb_hit: Signal
     iotlb_miss: Signal
+    iotlb_prefetch: Signal
 
     def __init__(
         self,
@@ -107,22 +125,43 @@ class Translator(wiring.Component):
         user_width: int = 8,
         iotlb_sets: int = 16,
         iotlb_ways: int = 2,
+        walks: int = 8,
+        ahead: int = 1,
         room: int = 8,
     ):
         check_requesters(requesters, user_width=user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
+        check_slots(walks)
         check_room(room)
+        if ahead < 0:
+            raise ValueError(f"Pages ahead must be 0 or more, not {ahead!r}")
         self.requesters = requesters
         self.windows = windows
         self.iotlb_sets = iotlb_sets
         self.iotlb_ways = iotlb_ways
+        self.walks = walks
+        self.ahead = ahead
         self.room = room
+        self._id_width = id_width
+        self._user_width = user_width
         self._request = AddressLayout(
             addr_width=addr_width, id_width=id_width, user_width=user_width
         )
+        self._order = OrderLayout(id_width=id_width)
         self._burst_check = BurstCheck(data_width=data_width)
+        self._waiting = data.StructLayout(
+            {
+                "write": unsigned(1),
+                "request": self._request,
+                "window": unsigned(WINDOW_BITS),
+                "refused": unsigned(1),
+                "reason": FaultRecordLayout().members["reason"],
+                "entry": EntryLayout(),
+            }
+        )
         requests = stream.Signature(self._request)
         translated = stream.Signature(TranslatedLayout(self._request))
+        walk = WalkLayout(slots=walks, user_width=user_width)
         super().__init__(
             {
                 "reads": In(requests),
@@ -134,19 +173,31 @@ class Translator(wiring.Component):
                 "hold": In(1),
                 "idle": Out(1),
                 "invalidate": In(stream.Signature(InvalidationLayout(windows=windows))),
-                "walk": Out(stream.Signature(WalkLayout(user_width=user_width))),
-                "walked": In(EventSignature(WalkedLayout())),
+                "walk": Out(stream.Signature(walk)),
+                "walked": In(EventSignature(WalkedLayout(slots=walks))),
                 "fault": Out(EventSignature(FaultLayout())),
                 "iotlb_hit": Out(1),
                 "iotlb_miss": Out(1),
+                "iotlb_prefetch": Out(1),
             }
         )
 
     def elaborate(self, platform):
-        """Choose, look up, match, decide; every stage moves unless the last waits for a walk."""
+        """Choose, look up, match, decide; beside them, who waits and what is walked for."""
         m = Module()
         m.submodules.iotlb = iotlb = IOTLB(
             windows=self.windows, sets=self.iotlb_sets, ways=self.iotlb_ways
+        )
+        m.submodules.walks = walks = Walks(
+            windows=self.windows,
+            user_width=self._user_width,
+            slots=self.walks,
+        )
+        m.submodules.waiting = waiting = WaitingRoom(
+            self._waiting, id_width=self._id_width, slots=self.walks, room=2 * self.room
+        )
+        m.submodules.prefetcher = prefetcher = Prefetcher(
+            user_width=self._user_width, distance=max(self.ahead, 1)
         )
         m.submodules.read_lane = reads = Lane(self._request, room=self.room)
         m.submodules.write_lane = writes = Lane(self._request, room=self.room)
@@ -155,24 +206,41 @@ class Translator(wiring.Component):
         connect(m, reads.translated, flipped(self.translated_reads))
         connect(m, writes.translated, flipped(self.translated_writes))
         connect(m, flipped(self.invalidate), iotlb.invalidate)
-        m.d.comb += reads.hold.eq(self.hold)
-        m.d.comb += writes.hold.eq(self.hold)
-        m.d.comb += self.idle.eq(reads.idle & writes.idle)
+        connect(m, walks.walk, flipped(self.walk))
+        connect(m, flipped(self.walked), walks.walked)
+        connect(m, walks.refill, iotlb.refill)
+        for one in (reads, writes, prefetcher):
+            m.d.comb += one.hold.eq(self.hold)
 
         advance = Signal()
         m.d.comb += iotlb.advance.eq(advance)
-        chosen = self._choose(m, advance, reads.offer, writes.offer)
+        chosen = self._choose(m, advance, reads.offer, writes.offer, prefetcher.proposal)
         looked_up = self._look_up(m, advance, chosen, iotlb)
-        matched = self._match(m, advance, looked_up)
-        self._decide(m, advance, matched, iotlb, reads.judged, writes.judged)
+        matched = self._match(m, advance, looked_up, walks, waiting)
+        returned = self._return(m, waiting, walks)
+        waits = Signal()
+        m.d.comb += waits.eq(matched.waits & ~waiting.empty)
+        self._begin(m, advance, matched, returned, waits, iotlb, walks, waiting)
+        self._decide(m, matched, returned, waits, iotlb, reads.judged, writes.judged)
+        if self.ahead:
+            index = matched.request.addr[PAGE_BITS:]
+            m.d.sync += prefetcher.streamed.payload.index.eq(index)
+            m.d.sync += prefetcher.streamed.payload.user.eq(matched.request.user)
+            m.d.sync += prefetcher.streamed.valid.eq((iotlb.used & iotlb.streams) | walks.streams)
+
+        proposals = prefetcher.proposal.valid
+        for stage in (chosen, looked_up, matched):
+            proposals |= stage.valid & stage.ahead
+        m.d.comb += self.idle.eq(reads.idle & writes.idle & walks.idle & ~proposals)
         return m
 
-    def _choose(self, m, advance, reads, writes):
+    def _choose(self, m, advance, reads, writes, proposal):
         """First stage: reads and writes in turn, and the window that the requester is bound to."""
         chosen = Signal(
             data.StructLayout(
                 {
                     "valid": 1,
+                    "ahead": 1,
                     "write": 1,
                     "request": self._request,
                     "unbound": 1,
@@ -181,19 +249,28 @@ class Translator(wiring.Component):
             )
         )
         request = Signal(self._request)
+        offered = Signal()
         is_write = Signal()
         write_turn = Signal()
+        m.d.comb += offered.eq((reads.valid | writes.valid) & ~proposal.valid)
         m.d.comb += is_write.eq(writes.valid & (write_turn | ~reads.valid))
-        m.d.comb += request.eq(Mux(is_write, writes.payload, reads.payload))
-        m.d.comb += reads.ready.eq(advance & ~is_write)
-        m.d.comb += writes.ready.eq(advance & is_write)
+        m.d.comb += proposal.ready.eq(advance)
+        m.d.comb += reads.ready.eq(advance & ~proposal.valid & ~is_write)
+        m.d.comb += writes.ready.eq(advance & ~proposal.valid & is_write)
+        with m.If(proposal.valid):
+            m.d.comb += request.addr.eq(proposal.payload.index << PAGE_BITS)
+            m.d.comb += request.burst.eq(Burst.INCR)
+            m.d.comb += request.user.eq(proposal.payload.user)
+        with m.Else():
+            m.d.comb += request.eq(Mux(is_write, writes.payload, reads.payload))
         with m.If(advance):
-            m.d.sync += chosen.valid.eq(reads.valid | writes.valid)
+            m.d.sync += chosen.valid.eq(offered | proposal.valid)
+            m.d.sync += chosen.ahead.eq(proposal.valid)
             m.d.sync += chosen.write.eq(is_write)
             m.d.sync += chosen.request.eq(request)
             m.d.sync += chosen.unbound.eq(1)
             m.d.sync += chosen.window.eq(0)
-            with m.If(reads.valid | writes.valid):
+            with m.If(offered):
                 m.d.sync += write_turn.eq(~is_write)
             with m.Switch(request.user):
                 for number, binding in enumerate(self.binding):
@@ -208,12 +285,14 @@ class Translator(wiring.Component):
             data.StructLayout(
                 {
                     "valid": 1,
+                    "ahead": 1,
                     "write": 1,
                     "request": self._request,
                     "unbound": 1,
                     "window": WINDOW_BITS,
                     "disabled": 1,
-                    "entries": ENTRIES_BITS,
+                    "entries": WindowSignature().members["entries"].shape,
+                    "table_base": WindowSignature().members["table_base"].shape,
                     "burst": self._burst_check.layout,
                 }
             )
@@ -221,8 +300,9 @@ class Translator(wiring.Component):
         m.d.comb += iotlb.page.window.eq(chosen.window)
         m.d.comb += iotlb.page.index.eq(chosen.request.addr[PAGE_BITS:])
         m.d.comb += iotlb.is_write.eq(chosen.write)
+        m.d.comb += iotlb.is_upper.eq(chosen.request.addr[PAGE_BITS - 1])
         with m.If(advance):
-            for name in ("valid", "write", "request", "unbound", "window"):
+            for name in ("valid", "ahead", "write", "request", "unbound", "window"):
                 m.d.sync += looked_up[name].eq(chosen[name])
             m.d.sync += looked_up.burst.eq(self._burst_check.measure(m, chosen.request))
             m.d.sync += looked_up.disabled.eq(1)
@@ -231,19 +311,24 @@ class Translator(wiring.Component):
                     with m.Case(number):
                         m.d.sync += looked_up.disabled.eq(~window.enable)
                         m.d.sync += looked_up.entries.eq(window.entries)
+                        m.d.sync += looked_up.table_base.eq(window.table_base)
         return looked_up
 
-    def _match(self, m, advance, looked_up):
-        """Third stage: what can be refused without a TCE; the IOTLB compares its tags."""
+    def _match(self, m, advance, looked_up, walks, waiting):
+        """Third stage: what can be refused without a TCE; who searches what compares it."""
         matched = Signal(
             data.StructLayout(
                 {
                     "valid": 1,
+                    "ahead": 1,
                     "write": 1,
                     "request": self._request,
                     "window": WINDOW_BITS,
                     "refused": 1,
                     "reason": FaultRecordLayout().members["reason"],
+                    "place": walks.start.payload.place.shape(),
+                    "slots": self.walks,
+                    "waits": 1,
                 }
             )
         )
@@ -255,9 +340,31 @@ class Translator(wiring.Component):
             (self._burst_check.crosses(looked_up.burst, looked_up.request), Reason.PAGE_CROSSING),
             (index >= looked_up.entries, Reason.EXTENT),
         )
+
+        # The request ahead may begin a walk, or to wait, in this very cycle.
+        page = Signal(PageKeyLayout(windows=self.windows))
+        order = Signal(self._order)
+        page_ahead = Signal(PageKeyLayout(windows=self.windows))
+        begun = Signal(self.walks)
+        m.d.comb += page.window.eq(looked_up.window)
+        m.d.comb += page.index.eq(index)
+        m.d.comb += order.write.eq(looked_up.write)
+        m.d.comb += order.id.eq(looked_up.request.id)
+        m.d.comb += page_ahead.eq(walks.start.payload.page)
+        m.d.comb += walks.search.valid.eq(looked_up.valid)
+        m.d.comb += walks.search.payload.eq(page)
+        m.d.comb += waiting.order.eq(order)
+        with m.If(walks.start.valid & walks.start.ready & (page == page_ahead)):
+            m.d.comb += begun.eq(1 << walks.slot)
+        enters = waiting.enter.valid & OrderLayout.keeps(waiting.enter_order, order)
         with m.If(advance):
-            for name in ("valid", "write", "request", "window"):
+            for name in ("valid", "ahead", "write", "request", "window"):
                 m.d.sync += matched[name].eq(looked_up[name])
+            m.d.sync += matched.slots.eq(Mux(looked_up.valid, walks.match | begun, 0))
+            m.d.sync += matched.waits.eq(waiting.conflict | enters)
+            m.d.sync += matched.place.eq(
+                Cat(page.index[:_INDEX_BITS], looked_up.table_base + page.index[_INDEX_BITS:])
+            )
             m.d.sync += matched.refused.eq(0)
             for condition, reason in reversed(reasons):
                 with m.If(condition):
@@ -265,70 +372,105 @@ class Translator(wiring.Component):
                     m.d.sync += matched.reason.eq(reason)
         return matched
 
-    def _decide(self, m, advance, matched, iotlb, reads, writes):
-        """Last stage: ask the table if the IOTLB does not know, then permit or refuse."""
-        request = matched.request
-        index = request.addr[PAGE_BITS:]
+    def _return(self, m, waiting, walks):
+        """From the waiting room: the first request there, once its entry has come."""
+        returned = Signal(data.StructLayout({"valid": 1, **self._waiting.members}))
+        first = waiting.first.payload
+        walked = waiting.first_slots.any()
+        m.d.comb += walks.seek.eq(waiting.first_slots)
+        m.d.comb += waiting.first.ready.eq(~walked | walks.done)
+        m.d.sync += returned.valid.eq(waiting.first.valid & waiting.first.ready)
+        for name in self._waiting.members:
+            m.d.sync += returned[name].eq(first[name])
+        with m.If(walked):
+            m.d.sync += returned.entry.eq(walks.result.entry)
+            with m.If(walks.result.error):
+                m.d.sync += returned.refused.eq(1)
+                m.d.sync += returned.reason.eq(Reason.TABLE_ERROR)
+        return returned
 
-        # A walk answers the request that missed; then the search behind it reads its lines again.
-        walked = Signal()
-        miss = Signal()
-        m.d.comb += miss.eq(matched.valid & ~matched.refused & ~iotlb.found)
-        m.d.comb += self.walk.payload.index.eq(index)
-        m.d.comb += self.walk.payload.user.eq(request.user)
-        with m.Switch(matched.window):
-            for number, window in enumerate(self.window):
-                with m.Case(number):
-                    m.d.comb += self.walk.payload.table_base.eq(window.table_base)
-        m.d.comb += iotlb.refill.payload.eq(self.walked.payload.entry)
-        with m.FSM():
-            with m.State("Answer"):
-                m.d.comb += advance.eq(~miss)
-                m.d.comb += self.walk.valid.eq(miss)
-                with m.If(miss & self.walk.ready):
-                    m.next = "Walk"
-            with m.State("Walk"), m.If(self.walked.valid):
-                m.d.comb += iotlb.refill.valid.eq(1)
-                m.d.sync += walked.eq(1)
-                with m.If(self.walked.payload.error):
-                    m.d.sync += matched.refused.eq(1)
-                    m.d.sync += matched.reason.eq(Reason.TABLE_ERROR)
-                m.next = "Read again"
-            with m.State("Read again"):
-                m.next = "Answer"
-        with m.If(advance):
-            m.d.sync += walked.eq(0)
+    def _begin(self, m, advance, matched, returned, waits, iotlb, walks, waiting):
+        """Last stage: begin a walk if nobody knows the entry, and wait if it is not there yet."""
+        known = Signal()
+        unasked = Signal()
+        stuck = Signal()
+        is_request = Signal()
+        walked_for = matched.slots.any()
+        m.d.comb += known.eq(matched.refused | iotlb.found)
+        m.d.comb += unasked.eq(matched.valid & ~known & ~walked_for)
+        m.d.comb += stuck.eq(unasked & ~matched.ahead & ~walks.start.ready)
+        m.d.comb += advance.eq(~returned.valid & ~stuck)
+        m.d.comb += is_request.eq(matched.valid & ~matched.ahead & advance)
 
-        # Permit or refuse.
-        leaves = Signal()
-        refused = Signal()
-        reason = Signal.like(matched.reason)
-        m.d.comb += leaves.eq(matched.valid & advance)
-        m.d.comb += refused.eq(matched.refused | ~iotlb.permits)
-        with m.If(matched.refused):
-            m.d.comb += reason.eq(matched.reason)
-        with m.Elif(~iotlb.entry.read & ~iotlb.entry.write):
-            m.d.comb += reason.eq(Reason.NOT_MAPPED)
-        with m.Else():
-            m.d.comb += reason.eq(Mux(matched.write, Reason.WRITE_DENIED, Reason.READ_DENIED))
-        for judged, is_kind in ((reads, ~matched.write), (writes, matched.write)):
-            m.d.comb += judged.valid.eq(leaves & is_kind)
-            m.d.comb += judged.payload.refused.eq(refused)
-            m.d.comb += judged.payload.request.eq(request)
-            m.d.comb += judged.payload.request.addr.eq(
-                Cat(request.addr[:PAGE_BITS], iotlb.entry.rpn)
-            )
+        start = walks.start.payload
+        begins = walks.start.valid & walks.start.ready
+        is_upper = matched.request.addr[PAGE_BITS - 1]
+        m.d.comb += walks.start.valid.eq(unasked & ~returned.valid & (~matched.ahead | walks.spare))
+        m.d.comb += start.page.window.eq(matched.window)
+        m.d.comb += start.page.index.eq(matched.request.addr[PAGE_BITS:])
+        m.d.comb += start.place.eq(matched.place)
+        m.d.comb += start.user.eq(matched.request.user)
+        m.d.comb += start.use.ahead.eq(matched.ahead)
+        m.d.comb += start.use.low.eq(~is_upper & ~matched.ahead)
+        m.d.comb += walks.is_upper.eq(is_upper)
+        with m.If(is_request & ~known):
+            m.d.comb += walks.joins.eq(matched.slots)
 
-        # Tell of it.
+        # It waits for the walk that it found or begins, or, if it is known, for its turn.
+        m.d.comb += walks.keep.eq(matched.slots | waiting.slots)
+        m.d.comb += waiting.enter.valid.eq(is_request & (~known | waits))
+        m.d.comb += waiting.enter_order.write.eq(matched.write)
+        m.d.comb += waiting.enter_order.id.eq(matched.request.id)
+        for name in ("write", "request", "window", "refused", "reason"):
+            m.d.comb += waiting.enter.payload[name].eq(matched[name])
+        m.d.comb += waiting.enter.payload.entry.eq(iotlb.entry)
+        with m.If(~known):
+            m.d.comb += waiting.enter_slots.eq(Mux(walked_for, matched.slots, 1 << walks.slot))
+
         hit = Signal()
-        fault = self.fault.payload
-        m.d.comb += hit.eq(leaves & ~matched.refused & ~walked)
+        m.d.comb += hit.eq(is_request & ~matched.refused & iotlb.found)
         m.d.comb += iotlb.used.eq(hit)
         m.d.sync += self.iotlb_hit.eq(hit)
-        m.d.sync += self.iotlb_miss.eq(self.walk.valid & self.walk.ready)
-        m.d.sync += self.fault.valid.eq(leaves & refused)
+        m.d.sync += self.iotlb_miss.eq(begins & ~matched.ahead)
+        m.d.sync += self.iotlb_prefetch.eq(begins & matched.ahead)
+
+    def _decide(self, m, matched, returned, waits, iotlb, reads, writes):
+        """Permit or refuse: what comes from the waiting room first, or else from the pipeline."""
+        subject = Signal.like(returned)
+        entry = subject.entry
+        permits = Signal()
+        with m.If(returned.valid):
+            m.d.comb += subject.eq(returned)
+            m.d.comb += permits.eq(Mux(returned.write, returned.entry.write, returned.entry.read))
+        with m.Else():
+            m.d.comb += subject.valid.eq(
+                matched.valid & ~matched.ahead & (matched.refused | iotlb.found) & ~waits
+            )
+            for name in ("write", "request", "window", "refused", "reason"):
+                m.d.comb += subject[name].eq(matched[name])
+            m.d.comb += subject.entry.eq(iotlb.entry)
+            m.d.comb += permits.eq(iotlb.permits)
+
+        request = subject.request
+        refused = Signal()
+        reason = Signal.like(subject.reason)
+        m.d.comb += refused.eq(subject.refused | ~permits)
+        with m.If(subject.refused):
+            m.d.comb += reason.eq(subject.reason)
+        with m.Elif(~entry.read & ~entry.write):
+            m.d.comb += reason.eq(Reason.NOT_MAPPED)
+        with m.Else():
+            m.d.comb += reason.eq(Mux(subject.write, Reason.WRITE_DENIED, Reason.READ_DENIED))
+        for judged, is_kind in ((reads, ~subject.write), (writes, subject.write)):
+            m.d.comb += judged.valid.eq(subject.valid & is_kind)
+            m.d.comb += judged.payload.refused.eq(refused)
+            m.d.comb += judged.payload.request.eq(request)
+            m.d.comb += judged.payload.request.addr.eq(Cat(request.addr[:PAGE_BITS], entry.rpn))
+
+        fault = self.fault.payload
+        m.d.sync += self.fault.valid.eq(subject.valid & refused)
         m.d.sync += fault.record.requester.eq(request.user)
-        m.d.sync += fault.record.window.eq(matched.window)
+        m.d.sync += fault.record.window.eq(subject.window)
         m.d.sync += fault.record.reason.eq(reason)
-        m.d.sync += fault.record.write.eq(matched.write)
+        m.d.sync += fault.record.write.eq(subject.write)
         m.d.sync += fault.address.eq(request.addr)

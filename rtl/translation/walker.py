@@ -1,26 +1,37 @@
-"""The table walker: reads one TCE from a window's table in system memory.
+"""The table walker: reads TCEs from the windows' tables in system memory.
 
-Each walk is one read of 8 bytes at the table's base plus 8 times the page index, with an ID of its
-own, so that the answer is told from all others. It never writes. One walk is under way at a time.
+Each walk is one read of 8 bytes, with an ID of its own. Several are under way at a time, and are
+answered in the order in which the memory answers. It never writes.
 
-Clock domain: ``sync``. Latency: 2 cycles from the walk to its address, 1 from the answer of the
-memory to the entry. Source: LoPAR, translation control entries.
+Clock domain: ``sync``. Latency: 1 cycle from the walk to its address, 1 from the answer of the
+memory to the entry. Throughput: one walk a cycle.
+
+Source: LoPAR, translation control entries.
 """
 
-from amaranth.hdl import Cat, Const, Module, Signal, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for, exact_log2
 
 from byway.rtl.bus.axi4 import Burst, Resp
 from byway.rtl.contract.model import record
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.iotlb import EntryLayout
-from byway.rtl.translation.request import PAGE_BITS, AddressLayout
-from byway.rtl.translation.window import ENTRIES_BITS
+from byway.rtl.translation.request import AddressLayout
 
-__all__ = ["TableBeatLayout", "WalkLayout", "WalkedLayout", "Walker", "check_data_width"]
+__all__ = [
+    "TableBeatLayout",
+    "WalkLayout",
+    "WalkedLayout",
+    "Walker",
+    "check_data_width",
+    "check_slots",
+]
 
 TCE = record("translation_control_entry")
+#: Address bits within an entry.
+_ENTRY_BITS = exact_log2(TCE.size // 8)
 
 
 def check_data_width(data_width: int) -> None:
@@ -29,26 +40,39 @@ def check_data_width(data_width: int) -> None:
         raise ValueError(f"Data width must be at least {TCE.size} bits, not {data_width!r}")
 
 
+def check_slots(slots: int) -> None:
+    """Raise `ValueError` unless so many walks can be under way."""
+    if slots < 2 or slots & (slots - 1):
+        raise ValueError(f"Slots must be a power of two, at least 2, not {slots!r}")
+
+
 class WalkLayout(data.StructLayout):
     """What to read.
 
     Parameters
     ----------
-    user_width : int
-        Width of AxUSER in bits.
+    slots, user_width : int
+        Walks that may be under way; width of AxUSER in bits.
 
     Members
     -------
-    table_base : unsigned(52)
-        Page number of the table's system address.
-    index : unsigned(32)
-        Page index of the entry.
+    slot : unsigned
+        What the walk is known by until it is answered.
+    place : unsigned(61)
+        System address of the entry, in entries.
     user : unsigned(user_width)
         The requester it is read for.
     """
 
-    def __init__(self, *, user_width: int):
-        super().__init__({"table_base": 52, "index": ENTRIES_BITS, "user": user_width})
+    def __init__(self, *, slots: int, user_width: int):
+        check_slots(slots)
+        super().__init__(
+            {
+                "slot": unsigned(bits_for(slots - 1)),
+                "place": unsigned(64 - _ENTRY_BITS),
+                "user": unsigned(user_width),
+            }
+        )
 
 
 class TableBeatLayout(data.StructLayout):
@@ -56,8 +80,15 @@ class TableBeatLayout(data.StructLayout):
 
     Parameters
     ----------
-    data_width : int
-        Width of the memory bus in bits.
+    data_width, slots : int
+        Width of the memory bus in bits; walks that may be under way.
+
+    Members
+    -------
+    slot : unsigned
+        Of the walk: the ID of the read.
+    data, resp : unsigned(data_width), unsigned(2)
+        RDATA and RRESP.
 
     Raises
     ------
@@ -65,24 +96,44 @@ class TableBeatLayout(data.StructLayout):
         If `data_width` is less than an entry's.
     """
 
-    def __init__(self, *, data_width: int):
+    def __init__(self, *, data_width: int, slots: int):
         check_data_width(data_width)
-        super().__init__({"data": unsigned(data_width), "resp": unsigned(2)})
+        super().__init__(
+            {
+                "slot": unsigned(bits_for(slots - 1)),
+                "data": unsigned(data_width),
+                "resp": unsigned(2),
+            }
+        )
 
 
 class WalkedLayout(data.StructLayout):
     """What was read.
 
+    Parameters
+    ----------
+    slots : int
+        Walks that may be under way.
+
     Members
     -------
+    slot : unsigned
+        Of the walk.
     entry : EntryLayout
         The entry; if it could not be read, one that permits nothing.
     error : unsigned(1)
         The memory answered with an error.
     """
 
-    def __init__(self):
-        super().__init__({"entry": EntryLayout(), "error": unsigned(1)})
+    def __init__(self, *, slots: int):
+        check_slots(slots)
+        super().__init__(
+            {
+                "slot": unsigned(bits_for(slots - 1)),
+                "entry": EntryLayout(),
+                "error": unsigned(1),
+            }
+        )
 
 
 class Walker(wiring.Component):
@@ -92,22 +143,24 @@ class Walker(wiring.Component):
     ----------
     addr_width, data_width, user_width : int
         Widths in bits of the memory's ARADDR, RDATA (64 or more) and ARUSER.
+    slots : int
+        Walks that may be under way: a power of two, at least 2.
 
     Members
     -------
-    walk : In(stream.Signature(WalkLayout(user_width=user_width)))
-        Entries to read.
-    walked : Out(EventSignature(WalkedLayout()))
+    walk : In(stream.Signature(WalkLayout(...)))
+        Entries to read, one at a time for each slot.
+    walked : Out(EventSignature(WalkedLayout(slots=slots)))
         One answer for each walk.
     address : Out(stream.Signature(AddressLayout(...)))
-        The reads; ``id`` is 0, and is for the owner of the bus to complete.
-    beat : In(EventSignature(TableBeatLayout(data_width=data_width)))
+        The reads; ``id`` is the slot, and is for the owner of the bus to complete.
+    beat : In(EventSignature(TableBeatLayout(data_width=data_width, slots=slots)))
         The read data that belongs to these reads.
 
     Raises
     ------
     ValueError
-        If `data_width` is less than an entry's.
+        If `data_width` is less than an entry's, or `slots` is not as above.
     """
 
     walk: stream.Interface
@@ -115,65 +168,50 @@ class Walker(wiring.Component):
     address: stream.Interface
     beat: Event
 
-    def __init__(self, *, addr_width: int = 64, data_width: int = 64, user_width: int = 8):
+    def __init__(
+        self, *, addr_width: int = 64, data_width: int = 64, user_width: int = 8, slots: int = 8
+    ):
         self.data_width = data_width
-        address = AddressLayout(addr_width=addr_width, id_width=1, user_width=user_width)
+        self.slots = slots
+        self._slot = unsigned(bits_for(slots - 1))
+        address = AddressLayout(
+            addr_width=addr_width, id_width=self._slot.width, user_width=user_width
+        )
         super().__init__(
             {
-                "walk": In(stream.Signature(WalkLayout(user_width=user_width))),
-                "walked": Out(EventSignature(WalkedLayout())),
+                "walk": In(stream.Signature(WalkLayout(slots=slots, user_width=user_width))),
+                "walked": Out(EventSignature(WalkedLayout(slots=slots))),
                 "address": Out(stream.Signature(address)),
-                "beat": In(EventSignature(TableBeatLayout(data_width=data_width))),
+                "beat": In(EventSignature(TableBeatLayout(data_width=data_width, slots=slots))),
             }
         )
 
     def elaborate(self, platform):
-        """Take a walk, add, ask, wait, answer."""
+        """Ask, and pick the entry from the beat that answers."""
         m = Module()
-        entry_bytes = TCE.size // 8
-        in_page = PAGE_BITS - (entry_bytes.bit_length() - 1)  # Index bits within a table's page.
-        walk = Signal.like(self.walk.payload)
-        address = Signal(64)
-        m.d.comb += address.eq(
-            Cat(
-                Const(0, PAGE_BITS - in_page),
-                walk.index[:in_page],
-                walk.table_base + walk.index[in_page:],
-            )
-        )
+        word_bits = exact_log2(self.data_width // TCE.size)
+        words = Array(Signal(word_bits, name=f"word_{slot}") for slot in range(self.slots))
+        walk = self.walk.payload
+        address = self.address.payload
+        m.d.comb += self.walk.ready.eq(~self.address.valid | self.address.ready)
+        m.d.comb += address.size.eq(_ENTRY_BITS)
+        m.d.comb += address.burst.eq(Burst.INCR)
+        with m.If(self.walk.ready):
+            m.d.sync += self.address.valid.eq(self.walk.valid)
+            m.d.sync += address.id.eq(walk.slot)
+            m.d.sync += address.addr.eq(Cat(Const(0, _ENTRY_BITS), walk.place))
+            m.d.sync += address.user.eq(walk.user)
+        with m.If(self.walk.valid & self.walk.ready):
+            m.d.sync += words[walk.slot].eq(walk.place[:word_bits])
 
-        m.d.comb += self.address.payload.size.eq(entry_bytes.bit_length() - 1)
-        m.d.comb += self.address.payload.burst.eq(Burst.INCR)
-
-        with m.FSM():
-            with m.State("Idle"):
-                m.d.comb += self.walk.ready.eq(1)
-                m.d.sync += walk.eq(self.walk.payload)
-                with m.If(self.walk.valid):
-                    m.next = "Add"
-            with m.State("Add"):
-                m.d.sync += self.address.payload.addr.eq(address)
-                m.d.sync += self.address.payload.user.eq(walk.user)
-                m.d.sync += self.address.valid.eq(1)
-                m.next = "Ask"
-            with m.State("Ask"), m.If(self.address.ready):
-                m.d.sync += self.address.valid.eq(0)
-                m.next = "Wait"
-            with m.State("Wait"), m.If(self.beat.valid):
-                m.d.sync += self.walked.valid.eq(1)
-                m.next = "Answer"
-            with m.State("Answer"):
-                m.d.sync += self.walked.valid.eq(0)
-                m.next = "Idle"
-
-        # The address names a word of the beat; an error hides it.
-        word_bits = (self.data_width // TCE.size).bit_length() - 1
-        word = self.address.payload.addr[PAGE_BITS - in_page :][:word_bits]
-        read = self.beat.payload
+        # An error hides the entry.
+        beat = self.beat.payload
         tce = Signal(TCE)
         error = Signal()
-        m.d.comb += tce.eq(read.data.word_select(word, TCE.size))
-        m.d.comb += error.eq(read.resp.matches(Resp.SLVERR, Resp.DECERR))
+        m.d.comb += tce.eq(beat.data.word_select(words[beat.slot], TCE.size))
+        m.d.comb += error.eq(beat.resp.matches(Resp.SLVERR, Resp.DECERR))
+        m.d.sync += self.walked.valid.eq(self.beat.valid)
+        m.d.sync += self.walked.payload.slot.eq(beat.slot)
         m.d.sync += self.walked.payload.error.eq(error)
         m.d.sync += self.walked.payload.entry.rpn.eq(tce.rpn)
         m.d.sync += self.walked.payload.entry.read.eq(tce.read & ~error)

@@ -9,7 +9,7 @@ Shown, for a watched kind of access that may be either:
   TCE of that requester's window, granted the page for that kind, and no invalidation of it has
   ended since;
 - when an invalidation ends, no access of the master's is on the bus or under way;
-- the walker reads one entry at a time;
+- a walk reads one entry at a time;
 - no incrementing burst leaves the page it begins in.
 
 The proof has no bound in time, and reset may come at any moment. Configuration is arbitrary and
@@ -29,6 +29,7 @@ from tests.formal.sby import run_sby
 
 Scope = codes("invalidate_scope")
 WINDOWS = 2
+WALKS = 2
 PAGE_BITS = 2  # Of an address, above the offset in its page.
 PAGES = 1 << PAGE_BITS
 WATCHED_PAGE = 1
@@ -44,6 +45,7 @@ def bridge_in_any_system(m, page_bits):
         user_width=1,
         iotlb_sets=2,
         iotlb_ways=1,
+        walks=WALKS,
         outstanding=2,
     )
     for path, member, signal in dut.signature.flatten(dut):
@@ -92,21 +94,23 @@ class AccessesAreGranted(Elaboratable):
         m.d.comb += takes_write.eq(axi.awvalid & axi.awready)
         m.d.comb += beats.eq(axi.rvalid & axi.rready)
         m.d.comb += answers.eq(axi.bvalid & axi.bready)
-        walks = Signal()
-        walk_address = Signal.like(axi.araddr)
+        walks = Signal(WALKS)  # A bit for each slot.
+        walk_addresses = Array(Signal.like(axi.araddr, name=f"walk_{n}") for n in range(WALKS))
+        walk_address = walk_addresses[axi.rid[0]]
         reads = Signal(2)
         writes = Signal(2)
         written = Signal(2)
+        with m.If(beats & answers_walk):
+            m.d.sync += walks.bit_select(axi.rid[0], 1).eq(0)
         with m.If(takes_read & is_walk):
-            m.d.comb += Assert(~walks, "one walk at a time")
-            m.d.sync += walks.eq(1)
-            m.d.sync += walk_address.eq(axi.araddr)
-        with m.Elif(beats & answers_walk):
-            m.d.sync += walks.eq(0)
+            free = ~walks.bit_select(axi.arid[0], 1)
+            m.d.comb += Assert(free, "an entry is read by one walk at a time")
+            m.d.sync += walks.bit_select(axi.arid[0], 1).eq(1)
+            m.d.sync += walk_addresses[axi.arid[0]].eq(axi.araddr)
         m.d.sync += reads.eq(reads + (takes_read & ~is_walk) - (beats & ~answers_walk & axi.rlast))
         m.d.sync += writes.eq(writes + takes_write - answers)
         m.d.sync += written.eq(written + (axi.wvalid & axi.wready & axi.wlast) - answers)
-        was_asked = Mux(answers_walk, walks, reads != 0)
+        was_asked = Mux(answers_walk, walks.bit_select(axi.rid[0], 1), reads != 0)
         m.d.comb += Assume(~axi.rvalid | was_asked, "a beat was asked for")
         was_written = (writes != 0) & (written != 0)
         m.d.comb += Assume(~axi.bvalid | was_written, "an answer has an address and all its data")

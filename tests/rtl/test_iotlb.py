@@ -23,35 +23,38 @@ class Bench:
         self.ctx = ctx
         self.dut = dut
 
-    async def search(self, window, index, *, write=False):
-        """Answer to a search: None, or (entry, permits)."""
+    async def search(self, window, index, *, write=False, upper=False):
+        """Answer to a search: None, or (entry, permits); leaves in `streams` what else it tells."""
         ctx, dut = self.ctx, self.dut
         ctx.set(dut.page, {"window": window, "index": index})
         ctx.set(dut.is_write, int(write))
+        ctx.set(dut.is_upper, int(upper))
         ctx.set(dut.advance, 1)
         await ctx.tick().repeat(2)
         ctx.set(dut.advance, 0)
         if not ctx.get(dut.found):
             return None
         entry = ctx.get(dut.entry)
+        self.streams = ctx.get(dut.streams)
         ctx.set(dut.used, 1)
         await ctx.tick()
         ctx.set(dut.used, 0)
         return (entry.rpn, entry.read, entry.write), ctx.get(dut.permits)
 
-    async def refill(self, rpn, read, write):
-        """Answer the search that found nothing."""
+    async def refill(self, window, index, rpn, read, write, **use):
+        """Store an entry."""
         ctx, dut = self.ctx, self.dut
-        ctx.set(dut.refill.payload, {"rpn": rpn, "read": read, "write": write})
+        page = {"window": window, "index": index}
+        entry = {"rpn": rpn, "read": read, "write": write}
+        ctx.set(dut.refill.payload, {"page": page, "entry": entry, "use": use})
         ctx.set(dut.refill.valid, 1)
         await ctx.tick()
         ctx.set(dut.refill.valid, 0)
-        await ctx.tick()
 
     async def fill(self, window, index, rpn, read=1, write=1):
         """Search, and refill if nothing is found."""
         if await self.search(window, index) is None:
-            await self.refill(rpn, read, write)
+            await self.refill(window, index, rpn, read, write)
 
     async def invalidate(self, scope, window=0, index=0):
         """Invalidate; returns how many cycles it took."""
@@ -108,10 +111,7 @@ def test_answers_are_those_refilled_and_not_invalidated(sets, ways, windows):
             answer = await bench.search(window, index, write=write)
             if answer is None:
                 entry = rng.getrandbits(52), rng.randrange(2), rng.randrange(2)
-                await bench.refill(*entry)
-                bench_found = bench.ctx.get(bench.dut.found)
-                assert bench_found, f"{where}: the refill does not answer the search"
-                assert bench.ctx.get(bench.dut.permits) == entry[2 if write else 1], where
+                await bench.refill(window, index, *entry)
                 if entry[1] or entry[2]:
                     known[window, index] = entry
             else:
@@ -128,7 +128,7 @@ def test_entries_without_any_permission_are_not_kept():
     async def test(bench):
         await bench.fill(0, 7, 0x1234, 0, 0)
         assert await bench.search(0, 7) is None
-        await bench.refill(0x1234, 0, 1)
+        await bench.refill(0, 7, 0x1234, 0, 1)
         assert await bench.search(0, 7) == ((0x1234, 0, 1), 0)
         assert await bench.search(0, 7, write=True) == ((0x1234, 0, 1), 1)
 
@@ -166,7 +166,7 @@ def test_an_invalidation_reaches_no_further_than_its_scope(scope):
         pages = [(window, index) for window in range(4) for index in (0, 5)]
         for page in pages:
             await bench.fill(*page, rpn=sum(page))
-        assert await bench.invalidate(scope, 2, 5) == 4
+        assert await bench.invalidate(scope, 2, 5) == (3 if scope == Scope.PAGE else 2 + 16)
         kept = [page for page in pages if await bench.search(*page) is not None]
         dropped = {
             Scope.PAGE: [(2, 5)],
@@ -178,19 +178,61 @@ def test_an_invalidation_reaches_no_further_than_its_scope(scope):
     run(test)
 
 
-def test_a_search_behind_a_refill_of_its_own_page_finds_it():
+def test_a_search_taken_after_a_refill_finds_it_and_one_with_it_does_not():
     async def test(bench):
         ctx, dut = bench.ctx, bench.dut
         ctx.set(dut.page, {"window": 1, "index": 9})
         ctx.set(dut.advance, 1)
-        await ctx.tick().repeat(3)  # Three searches for the page: one at each stage.
+        await bench.refill(1, 9, 0x55, 1, 0)  # The first search is taken in this very cycle.
+        found = []
+        for _ in range(3):
+            await ctx.tick()
+            found.append(ctx.get(dut.found))
+        assert found == [0, 1, 1]
+        assert ctx.get(dut.entry.rpn) == 0x55
+
+    run(test)
+
+
+def test_an_answer_stays_until_the_next_is_asked_for():
+    async def test(bench):
+        await bench.fill(0, 1, 0x11)
+        await bench.fill(0, 2, 0x22)
+        ctx, dut = bench.ctx, bench.dut
+        for index in (1, 2):
+            ctx.set(dut.page, {"window": 0, "index": index})
+            ctx.set(dut.advance, 1)
+            await ctx.tick()
         ctx.set(dut.advance, 0)
-        assert not ctx.get(dut.found)
-        await bench.refill(0x55, 1, 0)
+        await bench.refill(0, 16, 0x33, 1, 1)
+        await bench.refill(0, 32, 0x44, 1, 1)
+        assert ctx.get(dut.entry.rpn) == 0x11
         ctx.set(dut.advance, 1)
         await ctx.tick()
-        assert ctx.get(dut.found)
-        assert ctx.get(dut.entry.rpn) == 0x55
+        assert ctx.get(dut.entry.rpn) == 0x22
+
+    run(test)
+
+
+def test_a_page_streams_once_when_its_upper_half_follows_its_lower_or_it_was_fetched_ahead():
+    async def test(bench):
+        async def told(*halves):
+            streams = []
+            for upper in halves:
+                await bench.search(0, 3, upper=upper)
+                streams.append(bench.streams)
+            return streams
+
+        use = {"ahead": 0, "low": 0, "followed": 0}
+        for already, halves, expected in (
+            ({}, (1, 1, 0, 0, 1, 1, 0, 1), [0, 0, 0, 0, 1, 0, 0, 0]),
+            ({"low": 1}, (0, 1, 0, 1), [0, 1, 0, 0]),
+            ({"ahead": 1}, (0, 0, 1), [1, 0, 0]),
+            ({"ahead": 1, "low": 1, "followed": 1}, (0, 1, 0, 1), [0, 0, 0, 0]),
+        ):
+            await bench.invalidate(Scope.PAGE, 0, 3)
+            await bench.refill(0, 3, 0x77, 1, 1, **(use | already))
+            assert await told(*halves) == expected, already
 
     run(test)
 

@@ -18,8 +18,14 @@ from byway.sim.path_bench import PathBench, answer_of, random_requests, single_b
 TABLE = 0x2000_0000
 
 
+def walks_for(id_width):
+    return 1 << min(id_width, 3)
+
+
 def path_bench(requests, *, outstanding=128, data_width=64, id_width=6, **parameters):
-    dut = ReadPath(data_width=data_width, id_width=id_width, outstanding=outstanding)
+    walks = walks_for(id_width)
+    widths = {"data_width": data_width, "id_width": id_width}
+    dut = ReadPath(**widths, outstanding=outstanding, walks=walks)
     bus_bytes = data_width // 8
 
     def judge(request, beat):
@@ -61,16 +67,35 @@ def test_every_read_is_answered_among_walks(data_width, id_width, outstanding, i
     size = (data_width // 8).bit_length() - 1
     memory.fail(TABLE, 128, Resp.SLVERR)
     memory.fail(TABLE + 128, 128, Resp.DECERR)
+    slots = walks_for(id_width)
     walks = []
+    under_way = {}
+    most = 0
 
     async def walk(ctx):
-        """One walk at a time; the responses of the memory come as they are."""
-        for _ in range(20):
+        """As many walks at a time as there are slots."""
+        for number in range(20):
+            slot = number % slots
+            while slot in under_way:
+                await ctx.tick()
             address = TABLE + (rng.randrange(64) << size)
-            walks.append(address)
-            payload = make_request(address, size=size, user=len(walks))
-            await stream_put(ctx, dut.table_read, payload, rng=rng, idle=0.8)
-            (beat,) = await ctx.tick().sample(dut.table_beat.payload).until(dut.table_beat.valid)
+            walks.append((slot, address))
+            under_way[slot] = address
+            payload = make_request(address, size=size, user=len(walks), id=slot)
+            await stream_put(ctx, dut.table_read, payload, rng=rng, idle=0.5)
+        while under_way:
+            await ctx.tick()
+
+    async def answered(ctx):
+        """The responses of the memory come as they are."""
+        nonlocal most
+        event = dut.table_beat
+        while True:
+            _edge, _reset, valid, beat = await ctx.tick().sample(event.valid, event.payload)
+            if not valid:
+                continue
+            most = max(most, len(under_way))
+            address = under_way.pop(beat.slot)
             word = memory.read(address, data_width // 8)
             expected = (int.from_bytes(word, "little"), memory.response(address, 1))
             assert (beat.data, beat.resp) == expected, seed
@@ -80,12 +105,14 @@ def test_every_read_is_answered_among_walks(data_width, id_width, outstanding, i
         async for _edge, _reset, walks, takes in ctx.tick().sample(*pair):
             assert not (walks and takes), seed
 
-    bench.run(bench.memory_bench.reads, walk, background=[precedence])
+    bench.run(bench.memory_bench.reads, walk, background=[precedence, answered])
+    assert most > 1, seed
     walk_id = 1 << id_width
     bursts = bench.memory_bench.read_bursts
     bench.check_bus([burst for burst in bursts if burst.id < walk_id])
     seen = [(b.id, b.address, b.beats, b.user) for b in bursts if b.id >= walk_id]
-    assert seen == [(walk_id, place, 1, n) for n, place in enumerate(walks, start=1)], seed
+    expected = [(walk_id | slot, place, 1, n) for n, (slot, place) in enumerate(walks, start=1)]
+    assert seen == expected, seed
 
 
 def test_an_address_and_a_beat_pass_each_cycle_and_one_cycle_late():
@@ -111,6 +138,11 @@ def test_a_limit_that_is_no_power_of_two_is_refused(outstanding):
     message = f"^Outstanding transactions must be a power of two, at least 2, not {outstanding}$"
     with pytest.raises(ValueError, match=message):
         ReadPath(outstanding=outstanding)
+
+
+def test_more_walks_than_the_master_has_ids_are_refused():
+    with pytest.raises(ValueError, match=r"^Walks must be at most 4, not 8$"):
+        ReadPath(id_width=2)
 
 
 def test_a_bus_too_narrow_for_the_walker_is_refused():

@@ -7,6 +7,7 @@ the addresses of all their beats, computed one by one as AXI4 defines them [A3.4
 
 import itertools
 import random
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,7 @@ class Bench:
     faults: list = field(default_factory=list)
     hits: int = 0
     misses: int = 0
+    prefetches: int = 0
     cycle: int = 0
 
     def __post_init__(self):
@@ -84,38 +86,44 @@ class Bench:
             (dut.translated_reads, self.out["read"]),
             (dut.translated_writes, self.out["write"]),
         )
-        signals = [dut.fault.valid, dut.fault.payload, dut.iotlb_hit, dut.iotlb_miss]
+        counts = [dut.iotlb_hit, dut.iotlb_miss, dut.iotlb_prefetch]
+        signals = [dut.fault.valid, dut.fault.payload, *counts]
         for channel, _log in channels:
             signals += [channel.valid, channel.ready, channel.payload]
         async for _edge, _reset, *samples in ctx.tick().sample(*signals):
-            fault_valid, fault, hit, miss = samples[:4]
+            fault_valid, fault, hit, miss, prefetch = samples[:5]
             for number, (_channel, log) in enumerate(channels):
-                valid, ready, payload = samples[4 + 3 * number :][:3]
+                valid, ready, payload = samples[5 + 3 * number :][:3]
                 if valid and ready:
                     log.append((self.cycle, payload))
             if fault_valid:
                 self.faults.append(fault)
             self.hits += hit
             self.misses += miss
+            self.prefetches += prefetch
             self.cycle += 1
 
     async def serve(self, ctx):
+        """The walker: takes a walk a cycle, answers in order, one a cycle."""
         dut = self.dut
+        under_way = deque()
+        ctx.set(dut.walk.ready, 1)
         while True:
-            ctx.set(dut.walk.ready, 1)
             _edge, _reset, valid, walk = await ctx.tick().sample(dut.walk.valid, dut.walk.payload)
-            if not valid:
-                continue
-            ctx.set(dut.walk.ready, 0)
-            self.walks.append((walk.table_base, walk.index, walk.user))
-            await ctx.tick().repeat(self.walk_latency)
-            entry = self.tables[walk.table_base, walk.index]
-            rpn, read, write = entry or (0, 0, 0)
-            walked = {"rpn": rpn, "read": read, "write": write}
-            ctx.set(dut.walked.payload, {"entry": walked, "error": entry is None})
-            ctx.set(dut.walked.valid, 1)
-            await ctx.tick()
-            ctx.set(dut.walked.valid, 0)
+            now = self.cycle
+            if valid:
+                place = divmod(walk.place, 512)
+                self.walks.append((*place, walk.user))
+                under_way.append((now + self.walk_latency, walk.slot, place))
+            answers = under_way and under_way[0][0] <= now
+            ctx.set(dut.walked.valid, bool(answers))
+            if answers:
+                _due, slot, place = under_way.popleft()
+                entry = self.tables[place]
+                rpn, read, write = entry or (0, 0, 0)
+                walked = {"rpn": rpn, "read": read, "write": write}
+                error = entry is None
+                ctx.set(dut.walked.payload, {"slot": slot, "entry": walked, "error": error})
 
     def sender(self, stream, requests, rng, idle):
         async def send(ctx):
@@ -267,7 +275,7 @@ def test_what_the_table_does_not_permit_is_refused_by_walk_and_by_hit(permission
     bench = Bench()
     bench.tables[TABLES[1], 7] = permissions and (granted(1, 7), *permissions)
     request = make_request(page(7, 0x10), user=1)
-    requests: dict[str, Any] = {"writes" if write else "reads": [request, request]}
+    requests: dict[str, Any] = {"writes" if write else "reads": [request, PAUSE, request]}
     translated = bench.run(**requests)[write]
     assert all(one.refused for one in translated)
     assert [fault.record.reason for fault in bench.faults] == [reason, reason]
@@ -363,10 +371,112 @@ def test_reads_and_writes_take_turns_without_bubbles():
     assert reads == reads[:1] + [reads[0] + 2 * number for number in range(1, 30)]
 
 
-def test_requests_behind_a_miss_of_their_own_page_cost_no_walk():
+def test_requests_behind_a_miss_of_their_own_page_join_its_walk():
     bench = Bench(walk_latency=10)
     bench.run(reads=[make_request(page(3, 8 * number)) for number in range(6)])
-    assert (bench.misses, bench.hits) == (1, 5)
+    assert (bench.misses, bench.hits) == (1, 0)
+
+
+def order_of(bench, kind="read"):
+    """IDs in the order in which they came out."""
+    return [one.request.id for _cycle, one in bench.out[kind]]
+
+
+def test_a_hit_passes_a_miss_of_another_id():
+    bench = Bench(walk_latency=30)
+    miss = make_request(page(2), id=1)
+    hits = [make_request(page(1, 8 * number), id=2) for number in range(5)]
+    bench.run(reads=[make_request(page(1)), PAUSE, miss, *hits])
+    assert order_of(bench)[1:] == [2, 2, 2, 2, 2, 1]
+    first_taken = bench.taken["read"][2][0]
+    assert [cycle for cycle, _one in bench.out["read"]][1:6] == [
+        first_taken + 3 + number for number in range(5)
+    ]
+
+
+def test_reads_of_an_id_wait_for_each_other_and_cost_the_walk_once():
+    bench = Bench(walk_latency=30)
+    miss = make_request(page(2), id=2)
+    hits = [make_request(page(1, 8 * number), id=2) for number in range(5)]
+    refused = make_request(page(1), id=2, user=5)
+    reads, _ = bench.run(reads=[make_request(page(1)), PAUSE, miss, *hits, refused])
+    assert [one.request.addr >> 12 for one in reads[1:7]] == [granted(0, 2), *[granted(0, 1)] * 5]
+    assert reads[7].refused
+    cycles = [cycle for cycle, _one in bench.out["read"]][1:]
+    assert cycles == list(range(cycles[0], cycles[0] + 7))
+
+
+def test_writes_wait_for_a_write_that_misses_and_reads_do_not():
+    bench = Bench(walk_latency=30)
+    requests = [make_request(page(1, 8 * number), id=number) for number in range(5)]
+    warm = [make_request(page(1)), PAUSE]
+    writes = [*warm, make_request(page(2), id=9), *requests]
+    bench.run(reads=[*warm, *requests], writes=writes)
+    assert order_of(bench, "write")[1:] == [9, 0, 1, 2, 3, 4]
+    assert bench.out["read"][-1][0] < bench.out["write"][1][0]
+
+
+def test_behind_a_miss_that_is_over_hits_of_its_id_leave_no_bubbles():
+    bench = Bench(walk_latency=30)
+    hits = [make_request(page(1, 8 * number)) for number in range(100)]
+    bench.run(reads=[make_request(page(1)), PAUSE, make_request(page(2)), *hits])
+    cycles = [cycle for cycle, _one in bench.out["read"]][-80:]
+    assert cycles == list(range(cycles[0], cycles[0] + 80))
+
+
+@pytest.mark.parametrize(("walks", "rounds"), [(8, 1), (4, 2), (2, 4)])
+def test_misses_share_the_time_of_their_walks(walks, rounds):
+    latency = 100
+    bench = Bench(Translator(walks=walks, ahead=0), walk_latency=latency)
+    bench.run(reads=[make_request(page(7 * number), id=number) for number in range(8)])
+    (first, *_rest, last) = [cycle for cycle, _one in bench.out["read"]]
+    assert bench.misses == 8
+    assert latency * (rounds - 1) <= last - first <= (latency + 12) * (rounds - 1) + 8
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_stream_has_its_next_pages_walked_for_ahead_of_use(ahead):
+    bench = Bench(Translator(ahead=ahead), walk_latency=50)
+    stream = [make_request(512 * number, id=number % 16) for number in range(8 * 30)]
+    one_each = [one for request in stream for one in (request, PAUSE)][:-1]
+    bench.run(reads=one_each)
+    # The first page is not known to be streamed before its upper half is used.
+    assert bench.misses == 1
+    assert [index for _table, index, _user in bench.walks] == list(range(30 + ahead))
+    assert bench.prefetches == 29 + ahead
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_stream_that_is_faster_than_the_walks_has_them_side_by_side(ahead):
+    bench = Bench(Translator(ahead=ahead), walk_latency=200)
+    bench.run(reads=[make_request(512 * number, id=number % 16) for number in range(8 * 20)])
+    assert bench.misses == 1
+    # A page is all that can wait at a time; those ahead of it are there at once.
+    last = bench.out["read"][-1][0]
+    assert last < 210 * (1 + -(-20 // (ahead + 1)))
+
+
+def test_scattered_accesses_walk_for_nothing_but_what_they_use():
+    rng = random.Random(0)
+    bench = Bench()
+    pages = rng.sample(range(ENTRIES), 30)
+    reads = [make_request(page(index, 8 * rng.randrange(512))) for index in pages]
+    bench.run(reads=reads)
+    assert (bench.prefetches, bench.misses) == (0, 30)
+
+
+def test_nothing_past_the_end_of_a_window_is_walked_for_and_nobody_is_blamed():
+    bench = Bench()
+    bench.tables[TABLES[0], ENTRIES - 2] = None
+    reads = [make_request(page(ENTRIES - 3, 512 * number)) for number in range(8)]
+    last = [make_request(page(ENTRIES - 1, 512 * number)) for number in range(8)]
+    bench.run(reads=[*reads, PAUSE, *last])
+    assert {index for _table, index, _user in bench.walks} == {
+        ENTRIES - 3,
+        ENTRIES - 2,
+        ENTRIES - 1,
+    }
+    assert not bench.faults
 
 
 @pytest.mark.parametrize(("blocked", "free"), [("reads", "writes"), ("writes", "reads")])
@@ -408,27 +518,39 @@ def test_on_hold_nothing_enters_and_what_is_inside_ends():
     assert len(reads) == 40
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_both_kinds_keep_their_order_whatever_stalls(seed):
-    rng = random.Random(seed)
-    bench = Bench(walk_latency=1 + seed)
+@pytest.mark.parametrize("seed", range(6))
+def test_writes_keep_their_order_and_reads_that_of_their_id_whatever_stalls(seed):
+    rng = random.Random(f"order {seed}")
+    walks = rng.choice([2, 8])
+    bench = Bench(
+        Translator(walks=walks, ahead=rng.choice([0, 1, 2]), iotlb_sets=rng.choice([2, 16])),
+        walk_latency=rng.choice([1, 5, 40]),
+    )
+    pages = rng.choice([4, ENTRIES])
+    ids = rng.choice([2, 64])
     requests = {"reads": [], "writes": []}
     for kind in requests:
-        for number in range(150):
+        for _ in range(150):
             offset = 8 * rng.randrange(512)
             user = rng.randrange(2)
-            requests[kind].append(
-                make_request(page(rng.randrange(40), offset), user=user, id=number % 64)
-            )
-    translated = bench.run(**requests, rng=rng, idle=0.3, stall=0.3)
-    for sent, got in zip(requests.values(), translated, strict=True):
+            address = page(rng.randrange(pages), offset)
+            requests[kind].append(make_request(address, user=user, id=rng.randrange(ids)))
+    idle, stall = rng.choice([0, 0.3]), rng.choice([0, 0.3])
+    reads, writes = bench.run(**requests, rng=rng, idle=idle, stall=stall)
+
+    def check(sent, got):
         for request, one in zip(sent, got, strict=True):
             where = f"seed {seed}, {request}"
             index, offset = request["addr"] >> 12, request["addr"] & 0xFFF
             assert not one.refused, where
             assert one.request.addr == granted(request["user"], index) << 12 | offset, where
             assert (one.request.id, one.request.user) == (request["id"], request["user"]), where
-    assert bench.hits + bench.misses == 300
+
+    check(requests["writes"], writes)
+    for id_ in range(ids):
+        sent = [request for request in requests["reads"] if request["id"] == id_]
+        check(sent, [one for one in reads if one.request.id == id_])
+    assert bench.misses + bench.prefetches == len(bench.walks), f"seed {seed}"
 
 
 @pytest.mark.parametrize(
@@ -438,6 +560,8 @@ def test_both_kinds_keep_their_order_whatever_stalls(seed):
         ({"requesters": 0}, "Requesters must be 1 to 256, not 0"),
         ({"requesters": 3, "user_width": 1}, "Requesters must be 1 to 2, not 3"),
         ({"windows": 0}, "Windows must be 1 to 256, not 0"),
+        ({"walks": 3}, "Slots must be a power of two, at least 2, not 3"),
+        ({"ahead": -1}, "Pages ahead must be 0 or more, not -1"),
         ({"room": 3}, "Room must be a power of two, at least 2, not 3"),
     ],
 )

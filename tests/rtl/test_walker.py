@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""`Walker` reads the TCE that a table's base and a page index name, and tells of errors."""
+"""`Walker` reads TCEs, several at a time, and tells of errors."""
 
 import random
 
@@ -11,86 +11,105 @@ from byway.rtl.translation.walker import Walker
 from byway.sim.bench import stream_get, stream_put
 
 
-def run_walks(walks, *, seed=0, stall=0.3, **parameters):
-    """Walk each of `walks`: (table page, index, user, word, response).
+def run_walks(walks, *, seed=0, stall=0.3, slots=8, **parameters):
+    """Walk each of `walks`: (place, user, word, response), as many at a time as there are slots.
 
-    Returns the reads, as (address, length in bytes, burst, user), and the answers, as (rpn, read,
-    write, error).
+    Returns the reads, as (address, length in bytes, burst, user, id), and the answers, as (rpn,
+    read, write, error), each in the order of the walks.
     """
-    dut = Walker(**parameters)
-    reads, answers = [], []
+    dut = Walker(slots=slots, **parameters)
+    reads, answers = [], {}
     data_width = parameters.get("data_width", 64)
+    under_way = {}  # Slot -> number of the walk.
+    asked = []  # Slots whose read the memory has.
+    most = 0
 
     async def ask(ctx):
         rng = random.Random(f"ask {seed}")
-        for table_base, index, user, _word, _response in walks:
-            payload = {"table_base": table_base, "index": index, "user": user}
+        for number, (place, user, _word, _response) in enumerate(walks):
+            while len(under_way) == slots:
+                await ctx.tick()
+            slot = rng.choice([one for one in range(slots) if one not in under_way])
+            under_way[slot] = number
+            payload = {"slot": slot, "place": place, "user": user}
             await stream_put(ctx, dut.walk, payload, rng=rng, idle=stall)
 
-    async def memory(ctx):
-        rng = random.Random(f"memory {seed}")
-        for _table_base, _index, _user, word, response in walks:
+    async def take(ctx):
+        nonlocal most
+        rng = random.Random(f"take {seed}")
+        for _ in walks:
             read = await stream_get(ctx, dut.address, rng=rng, stall=stall)
             length = (read.len + 1) << read.size
-            reads.append((read.addr, length, read.burst, read.user))
-            await ctx.tick().repeat(rng.randint(1, 5))
+            reads.append((read.addr, length, read.burst, read.user, read.id))
+            asked.append(read.id)
+            most = max(most, len(asked))
+
+    async def answer(ctx):
+        rng = random.Random(f"answer {seed}")
+        for _ in walks:
+            while not asked or rng.random() < 0.7:
+                ctx.set(dut.beat.valid, 0)
+                await ctx.tick()
+            slot = asked.pop(rng.randrange(len(asked)))
+            place, _user, word, response = walks[under_way[slot]]
             beat = rng.getrandbits(data_width)
-            shift = read.addr % (data_width // 8) * 8
+            shift = place * 8 % (data_width // 8) * 8
             beat = beat & ~((1 << 64) - 1 << shift) | word << shift
-            ctx.set(dut.beat.payload, {"data": beat, "resp": response})
+            ctx.set(dut.beat.payload, {"slot": slot, "data": beat, "resp": response})
             ctx.set(dut.beat.valid, 1)
             await ctx.tick()
-            ctx.set(dut.beat.valid, 0)
+        ctx.set(dut.beat.valid, 0)
 
     async def listen(ctx):
         for _ in walks:
             (walked,) = await ctx.tick().sample(dut.walked.payload).until(dut.walked.valid)
             entry = walked.entry
-            answers.append((entry.rpn, entry.read, entry.write, walked.error))
+            number = under_way.pop(walked.slot)
+            answers[number] = (entry.rpn, entry.read, entry.write, walked.error)
 
     simulator = Simulator(dut)
     simulator.add_clock(8e-9)
-    for testbench in (ask, memory, listen):
+    for testbench in (ask, take, answer, listen):
         simulator.add_testbench(testbench)
     simulator.run()
-    return reads, answers
+    assert most > 1, f"seed {seed}: never two at a time"
+    return reads, [answers[number] for number in range(len(walks))]
 
 
-@pytest.mark.parametrize("data_width", [64, 128, 512])
-def test_walks_read_eight_bytes_at_the_base_plus_eight_times_the_index(data_width):
+@pytest.mark.parametrize(("data_width", "slots"), [(64, 8), (128, 2), (512, 4)])
+def test_walks_read_the_eight_bytes_of_their_entry_and_answer_as_the_memory_does(data_width, slots):
     rng = random.Random(data_width)
     walks = []
-    for _ in range(100):
-        index = rng.choice([rng.getrandbits(32), rng.getrandbits(9), 0, 2**32 - 1])
+    for _ in range(150):
         response = rng.choice([Resp.OKAY, Resp.OKAY, *Resp])
-        walks.append(
-            (rng.getrandbits(51), index, rng.getrandbits(8), rng.getrandbits(64), response)
-        )
-    reads, answers = run_walks(walks, seed=data_width, data_width=data_width)
+        walks.append((rng.getrandbits(61), rng.getrandbits(8), rng.getrandbits(64), response))
+    reads, answers = run_walks(walks, seed=data_width, data_width=data_width, slots=slots)
     for walk, read, answer in zip(walks, reads, answers, strict=True):
         where = f"data width {data_width}, walk {walk}"
-        table_base, index, user, word, response = walk
-        assert read == ((table_base << 12) + 8 * index, 8, Burst.INCR, user), where
+        place, user, word, response = walk
+        assert read[:4] == (8 * place, 8, Burst.INCR, user), where
         error = response in (Resp.SLVERR, Resp.DECERR)
         read_bit, write_bit = word & 1, word >> 1 & 1
         expected = (word >> 12, 0, 0, 1) if error else (word >> 12, read_bit, write_bit, 0)
         assert answer == expected, where
 
 
-def test_a_walk_asks_two_cycles_later_and_answers_one_cycle_after_the_memory():
+def test_a_walk_asks_one_cycle_later_and_answers_one_cycle_after_the_memory():
     dut = Walker()
 
     async def testbench(ctx):
         ctx.set(dut.address.ready, 1)
-        await stream_put(ctx, dut.walk, {"table_base": 5, "index": 1, "user": 0})
+        await stream_put(ctx, dut.walk, {"slot": 3, "place": 5, "user": 0})
+        assert ctx.get(dut.address.valid), "the address did not come in the first cycle"
+        assert ctx.get(dut.address.payload.id) == 3
+        await ctx.tick()
         assert not ctx.get(dut.address.valid)
-        await ctx.tick()
-        assert ctx.get(dut.address.valid), "the address did not come in the second cycle"
-        await ctx.tick()
+        ctx.set(dut.beat.payload.slot, 3)
         ctx.set(dut.beat.valid, 1)
         await ctx.tick()
         ctx.set(dut.beat.valid, 0)
         assert ctx.get(dut.walked.valid)
+        assert ctx.get(dut.walked.payload.slot) == 3
         await ctx.tick()
         assert not ctx.get(dut.walked.valid)
 

@@ -1,0 +1,210 @@
+"""Walks under way: what is being read from the tables, for whom it waits, and what came of it.
+
+A page is walked for once at a time: requests for a page that is being walked for join its walk. A
+walk keeps its slot, and its result, until nothing refers to it any more.
+
+Clock domain: ``sync``. Latency: a walk begins in the cycle in which it is taken; a search is
+answered in the same cycle; a result shows the cycle after it came. Throughput: one walk, one search
+and one result a cycle.
+"""
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from byway.rtl.translation.event import Event, EventSignature
+from byway.rtl.translation.iotlb import EntryLayout, RefillLayout, UseLayout
+from byway.rtl.translation.walker import WalkedLayout, WalkLayout, check_slots
+from byway.rtl.translation.window import PageKeyLayout
+
+__all__ = ["ResultLayout", "StartLayout", "Walks"]
+
+
+class StartLayout(data.StructLayout):
+    """A walk to begin.
+
+    Members
+    -------
+    page : PageKeyLayout(windows=windows)
+        What it is for.
+    place, user : unsigned(61), unsigned(user_width)
+        Of the entry, as in `WalkLayout`.
+    use : UseLayout()
+        How the page is used.
+    """
+
+    def __init__(self, *, windows: int, user_width: int):
+        members = WalkLayout(slots=2, user_width=user_width).members
+        super().__init__(
+            {
+                "page": PageKeyLayout(windows=windows),
+                "place": members["place"],
+                "user": members["user"],
+                "use": UseLayout(),
+            }
+        )
+
+
+class ResultLayout(data.StructLayout):
+    """What came of a walk; members as in `WalkedLayout`."""
+
+    def __init__(self):
+        super().__init__({"entry": EntryLayout(), "error": unsigned(1)})
+
+
+class Walks(wiring.Component):
+    """Keeps track of walks.
+
+    Parameters
+    ----------
+    windows, user_width : int
+        How many windows there are; width of AxUSER in bits.
+    slots : int
+        Walks it holds: a power of two, at least 2.
+
+    Members
+    -------
+    start : In(stream.Signature(StartLayout(...)))
+        Walks to begin. The page must not be under way.
+    slot : Out(range(slots))
+        Slot of a walk that begins now.
+    spare : Out(1)
+        A slot is left even if one begins.
+    search, match : In(EventSignature(PageKeyLayout(windows=windows))), Out(slots)
+        A search: the slot of a walk for this page, a bit each. What begins now is not found. The
+        slot found is kept in the next cycle as well.
+    keep : In(slots)
+        Slots to keep, a bit each.
+    joins, is_upper : In(slots), In(1)
+        An access of a half of the page makes use of the walks found.
+    streams : Out(1)
+        It shows that the next page will be used.
+    seek, done, result : In(slots), Out(1), Out(ResultLayout())
+        Whether the walk in a slot, a bit each, is done, and what came of it.
+    walk, walked : Out(stream.Signature(WalkLayout(...))), In(EventSignature(WalkedLayout(...)))
+        To and from a `Walker`.
+    refill : Out(EventSignature(RefillLayout(windows=windows)))
+        For the IOTLB, as results come.
+    idle : Out(1)
+        No slot is taken.
+
+    Raises
+    ------
+    ValueError
+        If `windows` or `slots` is not as above.
+    """
+
+    start: stream.Interface
+    slot: Signal
+    spare: Signal
+    search: Event
+    match: Signal
+    keep: Signal
+    joins: Signal
+    is_upper: Signal
+    streams: Signal
+    seek: Signal
+    done: Signal
+    result: data.View
+    walk: stream.Interface
+    walked: Event
+    refill: Event
+    idle: Signal
+
+    def __init__(self, *, windows: int = 16, user_width: int = 8, slots: int = 8):
+        check_slots(slots)
+        self.slots = slots
+        number = range(slots)
+        super().__init__(
+            {
+                "start": In(stream.Signature(StartLayout(windows=windows, user_width=user_width))),
+                "slot": Out(number),
+                "spare": Out(1),
+                "search": In(EventSignature(PageKeyLayout(windows=windows))),
+                "match": Out(slots),
+                "keep": In(slots),
+                "joins": In(slots),
+                "is_upper": In(1),
+                "streams": Out(1),
+                "seek": In(slots),
+                "done": Out(1),
+                "result": Out(ResultLayout()),
+                "walk": Out(stream.Signature(WalkLayout(slots=slots, user_width=user_width))),
+                "walked": In(EventSignature(WalkedLayout(slots=slots))),
+                "refill": Out(EventSignature(RefillLayout(windows=windows))),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Slots: taken by turns, done when the walker answers, free when nobody needs them."""
+        m = Module()
+        start = self.start.payload
+        taken = Signal(self.slots)
+        done = Signal(self.slots)
+        pages = Signal(data.ArrayLayout(start.page.shape(), self.slots))
+        uses = Signal(data.ArrayLayout(UseLayout(), self.slots))
+
+        # Begin in the slot whose turn it is; the turn passes on over slots that are still taken.
+        following = Signal.like(self.slot)
+        begins = Signal()
+        m.d.comb += following.eq(self.slot + 1)
+        m.d.comb += self.walk.payload.slot.eq(self.slot)
+        m.d.comb += self.walk.payload.place.eq(start.place)
+        m.d.comb += self.walk.payload.user.eq(start.user)
+        m.d.comb += self.walk.valid.eq(self.start.valid & ~taken.bit_select(self.slot, 1))
+        m.d.comb += self.start.ready.eq(self.walk.ready & ~taken.bit_select(self.slot, 1))
+        m.d.comb += begins.eq(self.start.valid & self.start.ready)
+        m.d.comb += self.spare.eq(~taken.bit_select(following, 1))
+        with m.If(begins | taken.bit_select(self.slot, 1)):
+            m.d.sync += self.slot.eq(following)
+
+        for slot in range(self.slots):
+            begins_here = begins & (self.slot == slot)
+            m.d.comb += self.match[slot].eq(
+                self.search.valid & taken[slot] & (pages[slot] == self.search.payload)
+            )
+            with m.If(self.walked.valid & (self.walked.payload.slot == slot)):
+                m.d.sync += done[slot].eq(1)
+            with m.If(done[slot] & ~self.keep[slot] & ~self.match[slot]):
+                m.d.sync += taken[slot].eq(0)
+            with m.If(begins_here):
+                m.d.sync += taken[slot].eq(1)
+                m.d.sync += done[slot].eq(0)
+                m.d.sync += pages[slot].eq(start.page)
+
+        # Uses of the page, for the IOTLB to go on with.
+        streams = [
+            self.joins[slot] & UseLayout.streams(uses[slot], self.is_upper)
+            for slot in range(self.slots)
+        ]
+        m.d.comb += self.streams.eq(Cat(streams).any())
+        for slot in range(self.slots):
+            with m.If(self.joins[slot] & ~self.is_upper):
+                m.d.sync += uses[slot].low.eq(1)
+            with m.If(streams[slot]):
+                m.d.sync += uses[slot].followed.eq(1)
+            with m.If(begins & (self.slot == slot)):
+                m.d.sync += uses[slot].eq(start.use)
+
+        # Results.
+        walked = self.walked.payload
+        m.submodules.results = results = Memory(shape=ResultLayout(), depth=self.slots, init=[])
+        write = results.write_port()
+        read = results.read_port(domain="comb")
+        m.d.comb += write.en.eq(self.walked.valid)
+        m.d.comb += write.addr.eq(walked.slot)
+        m.d.comb += write.data.entry.eq(walked.entry)
+        m.d.comb += write.data.error.eq(walked.error)
+        for slot in range(self.slots):
+            with m.If(self.seek[slot]):
+                m.d.comb += read.addr.eq(slot)
+        m.d.comb += self.done.eq((done & self.seek).any())
+        m.d.comb += self.result.eq(read.data)
+        m.d.comb += self.refill.valid.eq(self.walked.valid)
+        m.d.comb += self.refill.payload.page.eq(pages[walked.slot])
+        m.d.comb += self.refill.payload.entry.eq(walked.entry)
+        m.d.comb += self.refill.payload.use.eq(uses[walked.slot])
+        m.d.comb += self.idle.eq(taken == 0)
+        return m
