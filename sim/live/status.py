@@ -8,6 +8,7 @@ from byway.sim.engines.engine import CYCLE_NS, Engine
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.live.traffic import LiveTraffic
 from byway.sim.scenarios.machine import Machine
+from byway.sim.wire.medium import OVERHEAD_BYTES
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,
     MANAGER_PAGE,
@@ -100,8 +101,6 @@ class StatusReader:
     traffic : LiveTraffic
     """
 
-    _GAP_AND_PREAMBLE = 12 + 8 + 4
-
     def __init__(
         self,
         engine: Engine,
@@ -133,7 +132,7 @@ class StatusReader:
         wall, simulated = now - self._begun, cycles * CYCLE_NS * 1e-9
         bits = 8 * wire.payload_bytes
         kernels = [kernel.counts for kernel in self._kernels]
-        on_wire = wire.bytes + wire.frames * self._GAP_AND_PREAMBLE
+        on_wire = wire.bytes + wire.frames * OVERHEAD_BYTES
         return LiveStatus(
             wall_seconds=wall,
             simulated_seconds=simulated,
