@@ -151,6 +151,7 @@ def live(
                 section=options.waveform or WHOLE_RUN,
             )
         stack.callback(engine.close)
+        interrupts.keep()
         machine = Machine(engine, mtu=options.mtu, hosted=options.hosted)
         macs = [host.device.features.mac for host in machine.hosted]
         network = stack.enter_context(LiveNetwork(macs, mtu=options.mtu))
@@ -193,25 +194,35 @@ def live(
 
 
 class _Interrupts:
-    """Ctrl-C, a hang-up and a request to end, kept until someone looks; a context manager."""
+    """Ctrl-C, a hang-up and a request to end; a context manager.
+
+    Each breaks off what is under way, as Ctrl-C does, but after `keep` waits until someone looks.
+    """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.count = 0
         self.ended = False
-        self._kept: list = []
+        self._keeping = False
+        self._handlers: list = []
 
     def __enter__(self) -> "_Interrupts":
         def note(number: int, _frame: object) -> None:
+            if not self._keeping:
+                raise KeyboardInterrupt
             self.count += 1
             self.ended |= number != signal.SIGINT
 
-        self._kept = [signal.signal(number, note) for number in self._SIGNALS]
+        self._handlers = [signal.signal(number, note) for number in self._SIGNALS]
         return self
 
+    def keep(self) -> None:
+        """From now on someone looks."""
+        self._keeping = True
+
     def __exit__(self, *_details: object) -> None:
-        for number, handler in zip(self._SIGNALS, self._kept, strict=True):
+        for number, handler in zip(self._SIGNALS, self._handlers, strict=True):
             signal.signal(number, handler)
 
 

@@ -21,6 +21,8 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgReader
 
 from byway.sim import command
+from byway.sim.engines.engine import EngineError
+from byway.sim.scenarios import live as scenario
 
 BYWAY = [sys.executable, "-m", "byway.sim.command", "live"]
 
@@ -227,6 +229,20 @@ def test_interrupted_run_ends_its_programs_and_keeps_its_results(number, tmp_pat
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 0)
             raise AssertionError(f"{pid} is left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupt_while_the_engine_is_compiled_ends_the_run(number, tmp_path, capsys, monkeypatch):
+    """Ctrl-C may end the compiler as well, of which nobody is to be told."""
+
+    def compile_slowly(*_arguments, **_more):
+        signal.raise_signal(number)
+        raise EngineError("native could not compile the adapter")
+
+    monkeypatch.setattr(scenario, "open_engine", compile_slowly)
+    assert command.main(["live", "--out", str(tmp_path / "out"), "--", "true"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "byway: interrupted"
+    assert not list(tmp_path.iterdir())
 
 
 @needs_namespaces
