@@ -30,18 +30,17 @@ def process_in(path: Path) -> int:
     return int(path.read_text())
 
 
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+@pytest.fixture
+def has_ended(runs):
+    """Whether a process has ended, or does so soon."""
 
+    def ended(pid: int) -> bool:
+        until = time.monotonic() + 10
+        while runs(pid) and time.monotonic() < until:
+            time.sleep(0.01)
+        return not runs(pid)
 
-def has_ended(pid: int) -> bool:
-    until = time.monotonic() + 10
-    while runs(pid) and time.monotonic() < until:
-        time.sleep(0.01)
-    return not runs(pid)
+    return ended
 
 
 def test_words_of_all_are_kept(commands, tmp_path):
@@ -51,7 +50,7 @@ def test_words_of_all_are_kept(commands, tmp_path):
     assert len(list(tmp_path.iterdir())) == 10
 
 
-def test_failure_ends_the_others_and_starts_no_more(commands, tmp_path):
+def test_failure_ends_the_others_and_starts_no_more(commands, has_ended, tmp_path):
     fails = ("/bin/sh", "-c", "until [ -e slow ]; do sleep 0.01; done; exit 1")
     later = [("/bin/sh", "-c", "touch later")] * 9
     begun = time.monotonic()
@@ -65,7 +64,7 @@ def test_failure_ends_the_others_and_starts_no_more(commands, tmp_path):
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one", "several"])
-def test_ctrl_c_ends_all_that_runs(at_once, commands, tmp_path):
+def test_ctrl_c_ends_all_that_runs(at_once, commands, has_ended, tmp_path):
     """The signal reaches this process alone, as from `kill`."""
 
     def interrupt() -> None:

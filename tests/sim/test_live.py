@@ -172,16 +172,8 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen:
     return process
 
 
-def running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
 @needs_namespaces
-def test_exit_code_is_the_commands_and_a_failing_server_is_named(tmp_path):
+def test_exit_code_is_the_commands_and_a_failing_server_is_named(tmp_path, runs):
     """Also one that fails at the last moment, but none that is ended with the run."""
     server = f"until [ -e {tmp_path}/fail ]; do sleep 0.01; done; exit 3"
     script = f"echo running; until [ -e {tmp_path}/end ]; do :; done; exit 7"
@@ -194,7 +186,7 @@ def test_exit_code_is_the_commands_and_a_failing_server_is_named(tmp_path):
     ]
     (tmp_path / "fail").touch()
     until = time.monotonic() + 60
-    while running(below):
+    while runs(below):
         assert time.monotonic() < until, "the server does not end"
         time.sleep(0.001)
     (tmp_path / "end").touch()
