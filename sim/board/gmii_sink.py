@@ -5,11 +5,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from byway.sim.board.pins import Pins
+from byway.sim.wire.medium import FCS_BYTES, MINIMUM_BYTES, PREAMBLE
 
 __all__ = ["GmiiSink", "WireFrame", "judge"]
-
-PREAMBLE = bytes([0x55] * 7 + [0xD5])
-MINIMUM_BYTES = 60
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,8 @@ class WireFrame:
 
 def judge(whole: bytes, first_cycle: int, last_cycle: int, *, error: bool) -> WireFrame:
     """The frame of which `whole` came, from the first preamble byte to the last of the FCS."""
-    preamble, data, fcs = whole[:8], whole[8:-4], whole[-4:]
+    preamble, rest = whole[: len(PREAMBLE)], whole[len(PREAMBLE) :]
+    data, fcs = rest[:-FCS_BYTES], rest[-FCS_BYTES:]
     good = (
         not error
         and preamble == PREAMBLE

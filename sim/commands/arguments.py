@@ -16,6 +16,7 @@ __all__ = [
     "UserError",
     "add_engine",
     "add_machine",
+    "add_out",
     "add_waveform",
     "number",
     "results_in",
@@ -77,6 +78,17 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="cycles added to each access to system memory (%(default)s)",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:
+    """Let the user choose the folder in which the command leaves `what`."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(default),
+        metavar="DIR",
+        help=f"where {what} go (%(default)s)",
     )
 
 

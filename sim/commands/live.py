@@ -5,13 +5,13 @@ import contextlib
 import os
 import shutil
 import sys
-from pathlib import Path
 
 from byway.sim.commands.arguments import (
     Commands,
     UserError,
     add_engine,
     add_machine,
+    add_out,
     add_waveform,
     number,
     results_in,
@@ -74,13 +74,7 @@ def add_live(commands: Commands) -> None:
     add_engine(command)
     add_machine(command)
     add_waveform(command, last="COMMAND")
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("out/live"),
-        metavar="DIR",
-        help="where wire.pcapng, result.json, logs and the waveform go (%(default)s)",
-    )
+    add_out(command, "out/live", "wire.pcapng, result.json, logs and the waveform")
     command.add_argument("--quiet", action="store_true", help="show no status line")
     command.add_argument(
         "--page",

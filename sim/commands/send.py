@@ -9,6 +9,7 @@ from byway.sim.commands.arguments import (
     UserError,
     add_engine,
     add_machine,
+    add_out,
     add_waveform,
     number,
     results_in,
@@ -40,13 +41,7 @@ def add_send(commands: Commands) -> None:
         metavar="N",
         help=f"most payload bytes of a segment, {MINIMUM_MSS} to {MAXIMUM_MSS} (MTU less headers)",
     )
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("out/send"),
-        metavar="DIR",
-        help="where wire.pcapng, result.json and the waveform go (%(default)s)",
-    )
+    add_out(command, "out/send", "wire.pcapng, result.json and the waveform")
     add_waveform(command, last="FILE")
     add_machine(command)
     command.set_defaults(run=_send)

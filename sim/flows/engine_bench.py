@@ -20,7 +20,8 @@ from byway.sim.board.board import BoardParameters
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import open_engine
-from byway.sim.flows.flow import GAP, Bench, Flow, Pages
+from byway.sim.flows.flow import Bench, Flow, Pages
+from byway.sim.wire.medium import GAP_BYTES
 
 __all__ = ["EngineBench", "Event", "Outcome", "run_flow"]
 
@@ -194,7 +195,7 @@ class EngineBench(Bench):
         assert all(frame.good for frame in self.frames), "a frame that is not good"
         for before, after in itertools.pairwise(self.frames):
             gap = after.first_cycle - before.last_cycle - 1
-            assert gap >= GAP, f"gap of {gap} before cycle {after.first_cycle}"
+            assert gap >= GAP_BYTES, f"gap of {gap} before cycle {after.first_cycle}"
         memory = self._engine.memory
         digest = hashlib.sha256(memory.read(0, memory.size)).hexdigest()
         return Outcome(self.events, self.frames, self.cycle, digest)

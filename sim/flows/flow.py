@@ -11,11 +11,9 @@ from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sw.hardware import PhysicalMemory, RegisterBus
 
-__all__ = ["GAP", "PAGE", "Bench", "Flow", "Pages", "flow", "flows_of"]
+__all__ = ["PAGE", "Bench", "Flow", "Pages", "flow", "flows_of"]
 
 PAGE = PAGE_BYTES
-#: Least cycles from the end of a frame to the next preamble [IEEE 802.3, 4.4.2].
-GAP = 12
 #: How often a wait looks whether it is over.
 _LOOK_CYCLES = 16
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from scapy.layers.l2 import Ether
 
-from byway.sim.flows.flow import GAP, Bench, flow
+from byway.sim.flows.flow import Bench, flow
 from byway.sim.flows.frames import (
     Frame,
     random_single,
@@ -20,6 +20,7 @@ from byway.sim.flows.frames import (
     super_frame,
 )
 from byway.sim.flows.ring import Ring, Window
+from byway.sim.wire.medium import GAP_BYTES
 from byway.sw.contract.records import TransmitStatus
 
 
@@ -168,4 +169,4 @@ def line_rate_from_another_memory(bench: Bench) -> None:
     _judge(bench, [ring], [frames])
     wire = bench.frames
     gaps = [after.first_cycle - before.last_cycle - 1 for before, after in pairwise(wire)]
-    assert gaps[4:] == [GAP] * len(gaps[4:]), gaps
+    assert gaps[4:] == [GAP_BYTES] * len(gaps[4:]), gaps

@@ -32,22 +32,18 @@ class KernelCounts:
     ----------
     sent, super_frames : int
         Frames that the kernel sent, and those among them that the adapter is to cut.
-    bytes : int
-        Bytes of them all.
     checksums_by_cpu : int
         Checksums that the kernel left to its device and that the adapter does not have.
     malformed : int
         Frames from the kernel that made no sense, and were dropped.
-    received, not_taken : int
-        Frames that came for the kernel; those among them that it did not take.
+    not_taken : int
+        Frames that came for the kernel, and that it did not take.
     """
 
     sent: int = 0
     super_frames: int = 0
-    bytes: int = 0
     checksums_by_cpu: int = 0
     malformed: int = 0
-    received: int = 0
     not_taken: int = 0
 
 
@@ -112,7 +108,6 @@ class HostedKernel:
         counts = self.counts
         counts.sent += 1
         counts.super_frames += described.offload.large_send
-        counts.bytes += len(described.frame)
         counts.checksums_by_cpu += described.by_cpu
         header = described.frame[: described.header_length]
         payload = described.frame[described.header_length :]
@@ -135,7 +130,6 @@ class HostedKernel:
 
     def receive(self, frame: bytes) -> None:
         """Let the kernel receive a frame."""
-        self.counts.received += 1
         self.counts.not_taken += not self.tap.write(frame)
 
     def drained(self) -> None:

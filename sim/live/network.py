@@ -6,12 +6,11 @@ the adapter has no switch inside: what one hosted partition sends to another cro
 
 import contextlib
 import errno
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from byway.sim.live.network_namespace import NetworkNamespace
 from byway.sim.scenarios.error import ScenarioError
+from byway.sim.temporary_folder import temporary_folder
 from byway.sim.wire.tap import Tap
 
 __all__ = ["PARTNER", "LiveNetwork", "Place", "hosted_names"]
@@ -92,7 +91,7 @@ class LiveNetwork:
 
     def __init__(self, macs: Sequence[bytes], *, mtu: int):
         with contextlib.ExitStack() as undo:
-            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="byway-live-"))
+            folder = undo.enter_context(temporary_folder("byway-live-"))
             with _explained():
                 self.hosted = tuple(
                     self._place(undo, name, number, mac, mtu)
@@ -102,7 +101,7 @@ class LiveNetwork:
                 )
                 self.partner = self._place(undo, PARTNER, _PARTNER_NUMBER, _PARTNER_MAC, mtu)
                 self._set_parameters()
-            self.hosts = Path(folder, "hosts")
+            self.hosts = folder / "hosts"
             lines = ["127.0.0.1 localhost", f"{self.hosted[0].address} {_FIRST}"]
             lines += [f"{place.address} {place.name}" for place in self.places]
             self.hosts.write_text("".join(f"{line}\n" for line in lines))

@@ -8,6 +8,7 @@ from byway.sim.engines.engine import CYCLE_NS, Engine
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.live.traffic import LiveTraffic
 from byway.sim.scenarios.machine import Machine
+from byway.sim.wire.medium import OVERHEAD_BYTES
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,
     MANAGER_PAGE,
@@ -17,6 +18,9 @@ from byway.sw.contract.registers import (
 from byway.sw.stack.network_device import FrameOutcome
 
 __all__ = ["LiveStatus", "StatusReader"]
+
+#: Most cycles until an adapter at rest is so again after a register was read.
+_SETTLING = 100
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,6 @@ class StatusReader:
     traffic : LiveTraffic
     """
 
-    _GAP_AND_PREAMBLE = 12 + 8 + 4
-
     def __init__(
         self,
         engine: Engine,
@@ -109,21 +111,28 @@ class StatusReader:
         self._machine = machine
         self._kernels = kernels
         self._traffic = traffic
+        self._engine = engine
         self._adapter = AdapterPage(engine.registers, ADAPTER_PAGE)
         self._manager = ManagerPage(engine.registers, MANAGER_PAGE)
         self._before = machine.counts()
         self._begun = time.monotonic()
         self._last = (self._begun, 0)
+        self._blocks: dict[str, int] = {}
+        self._blocks_cycle: int | None = None
 
     def read(self) -> LiveStatus:
-        """How the run stands now; the adapter's counters cost simulated time: some 100 cycles."""
+        """How the run stands now.
+
+        The adapter's counters cost simulated time, some 100 cycles, but at rest only once.
+        """
+        self._read_blocks()
         traffic, wire, counts = self._traffic, self._traffic.wire, self._machine.counts()
         now, cycles = time.monotonic(), traffic.cycles
         (last, last_cycles), self._last = self._last, (now, cycles)
         wall, simulated = now - self._begun, cycles * CYCLE_NS * 1e-9
         bits = 8 * wire.payload_bytes
         kernels = [kernel.counts for kernel in self._kernels]
-        on_wire = wire.bytes + wire.frames * self._GAP_AND_PREAMBLE
+        on_wire = wire.bytes + wire.frames * OVERHEAD_BYTES
         return LiveStatus(
             wall_seconds=wall,
             simulated_seconds=simulated,
@@ -151,17 +160,25 @@ class StatusReader:
             hcalls=counts.hcalls - self._before.hcalls,
             copied_transmit=counts.transmit_bytes - self._before.transmit_bytes,
             copied_receive=counts.receive_bytes - self._before.receive_bytes,
-            blocks=self._blocks(),
+            blocks=self._blocks,
         )
 
     def _ended(self, outcome: FrameOutcome) -> int:
         return sum(kernel.outcomes[outcome] for kernel in self._kernels)
 
-    def _blocks(self) -> dict[str, int]:
-        counters = {
+    def _read_blocks(self) -> None:
+        """Take the counters as they are; without a cycle since the last time they are the same."""
+        engine = self._engine
+        if self._blocks_cycle == engine.cycle:
+            return
+        at_rest = engine.quiescent
+        self._blocks = {
             name: getattr(self._adapter, name).read().count
             for name in ("frames", "bytes", "segments", "dropped", "cycles_busy", "cycles_stalled")
         }
         for name in ("iotlb_hits", "iotlb_misses", "faults"):
-            counters[name] = getattr(self._manager, name).read().count
-        return counters
+            self._blocks[name] = getattr(self._manager, name).read().count
+        if at_rest:
+            # What the reading stirred shall not look like something to read for.
+            engine.run(_SETTLING, until_rest=True)
+        self._blocks_cycle = engine.cycle

@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from byway.sim.temporary_folder import temporary_folder
 
 __all__ = ["results_folder"]
 
@@ -21,6 +22,8 @@ def results_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     names : sequence of str
         Files that may be left; those of an earlier run that this one does not leave go.
 
+    What a killed run left unfinished goes.
+
     Raises `OSError` if `folder` cannot be written to, or holds a folder under one of the names.
     """
     with contextlib.ExitStack() as undo:
@@ -30,11 +33,11 @@ def results_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         for name in names:
             if (folder / name).is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
-            yield Path(unfinished)
+        with temporary_folder(".unfinished-", folder) as unfinished:
+            yield unfinished
             for name in names:
                 (folder / name).unlink(missing_ok=True)
-            for path in sorted(Path(unfinished).iterdir()):
+            for path in sorted(unfinished.iterdir()):
                 path.replace(folder / path.name)
         undo.pop_all()
 

@@ -98,7 +98,7 @@ class LiveResult:
     exit_code : int
         Of the main program; 130 after Ctrl-C.
     ended : dict
-        Background program that ended by itself -> its exit code.
+        Background program that failed before the main one ended -> its exit code.
     offloads : tuple of str
         What the hosted kernels were allowed to leave to the adapter.
     status : LiveStatus
@@ -151,6 +151,7 @@ def live(
                 section=options.waveform or WHOLE_RUN,
             )
         stack.callback(engine.close)
+        interrupts.keep()
         machine = Machine(engine, mtu=options.mtu, hosted=options.hosted)
         macs = [host.device.features.mac for host in machine.hosted]
         network = stack.enter_context(LiveNetwork(macs, mtu=options.mtu))
@@ -175,7 +176,6 @@ def live(
         )
         run = _Run(traffic, reader, main, background, interrupts, on_status)
         exit_code = run.until_the_end(ignore_interrupts=options.prompt)
-        ended = {program.text: code for program in background if (code := program.exit_code)}
         programs.close()
         run.drain()
         status = reader.read()
@@ -184,7 +184,7 @@ def live(
         result = LiveResult(
             engine=engine.name,
             exit_code=exit_code,
-            ended=ended,
+            ended=run.ended,
             offloads=tuple(str(offload.name) for offload in kernels[0].offloads),
             status=status,
             files=(*_FILES, *logs, *([wave.name] if wave and wave.exists() else [])),
@@ -194,30 +194,46 @@ def live(
 
 
 class _Interrupts:
-    """Ctrl-C, a hang-up and a request to end, kept until someone looks; a context manager."""
+    """Ctrl-C, a hang-up and a request to end; a context manager.
+
+    Each breaks off what is under way, as Ctrl-C does, but after `keep` waits until someone looks.
+    """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.count = 0
         self.ended = False
-        self._kept: list = []
+        self._keeping = False
+        self._handlers: list = []
 
     def __enter__(self) -> "_Interrupts":
         def note(number: int, _frame: object) -> None:
+            if not self._keeping:
+                raise KeyboardInterrupt
             self.count += 1
             self.ended |= number != signal.SIGINT
 
-        self._kept = [signal.signal(number, note) for number in self._SIGNALS]
+        self._handlers = [signal.signal(number, note) for number in self._SIGNALS]
         return self
 
+    def keep(self) -> None:
+        """From now on someone looks."""
+        self._keeping = True
+
     def __exit__(self, *_details: object) -> None:
-        for number, handler in zip(self._SIGNALS, self._kept, strict=True):
+        for number, handler in zip(self._SIGNALS, self._handlers, strict=True):
             signal.signal(number, handler)
 
 
 class _Run:
-    """Moves the traffic on until the main program has ended."""
+    """Moves the traffic on until the main program has ended.
+
+    Attributes
+    ----------
+    ended : dict
+        Background program that has failed -> its exit code.
+    """
 
     def __init__(
         self,
@@ -228,6 +244,7 @@ class _Run:
         interrupts: _Interrupts,
         on_status: Callable[[LiveStatus], None],
     ):
+        self.ended: dict[str, int] = {}
         self._traffic = traffic
         self._reader = reader
         self._main = main
@@ -238,6 +255,13 @@ class _Run:
 
     def until_the_end(self, *, ignore_interrupts: bool) -> int:
         """Run; returns the exit code. Ctrl-C reaches the main program by itself: it may end."""
+        code = self._until_main_ends(ignore_interrupts=ignore_interrupts)
+        if not self._interrupts.count:
+            self._name_failed()
+        self._background.clear()  # What ends from now on has been made to.
+        return code
+
+    def _until_main_ends(self, *, ignore_interrupts: bool) -> int:
         deadline = None
         while (code := self._main.exit_code) is None:
             self._tell()
@@ -270,8 +294,12 @@ class _Run:
             return
         self._status_due = time.monotonic() + _STATUS_SECONDS
         self._on_status(self._reader.read())
-        for program in [program for program in self._background if program.exit_code]:
-            self._background.remove(program)
-            print(
-                f"byway: {program.text} ended with exit code {program.exit_code}", file=sys.stderr
-            )
+        self._name_failed()
+
+    def _name_failed(self) -> None:
+        """Tell of the background programs that have failed, each once."""
+        for program in list(self._background):
+            if code := program.exit_code:
+                self._background.remove(program)
+                self.ended[program.text] = code
+                print(f"byway: {program.text} ended with exit code {code}", file=sys.stderr)

@@ -12,6 +12,7 @@ from byway.sim.engines.engine import CYCLE_NS, Engine
 from byway.sim.scenarios.doorbell_watch import DoorbellWatch
 from byway.sim.scenarios.error import ScenarioError
 from byway.sim.wire.link_partner import LinkPartner
+from byway.sim.wire.medium import GAP_BYTES, OVERHEAD_BYTES
 from byway.sw.stack.ip import IpMechanism
 from byway.sw.stack.network_device import NetworkDevice
 from byway.sw.stack.tcp import TcpConnection, TcpMechanism, TcpState
@@ -32,8 +33,6 @@ _PORT = 5001
 #: Bytes of one of the application's buffers, and how many of them it has.
 _BUFFER_BYTES = 256 << 10
 _BUFFERS = 4
-_GAP = 12
-_OVERHEAD = 8 + 4 + _GAP
 
 #: First cycle and last cycle on the wire of a frame with payload, its bytes, those of its payload.
 DataFrame = tuple[int, int, int, int]
@@ -62,8 +61,8 @@ def rate_of_limit(frames: Sequence[DataFrame]) -> float | None:
     """
     if not frames:
         return None
-    back_to_back = sum(length + _OVERHEAD for _first, _last, length, _payload in frames)
-    return (back_to_back - _GAP) / (frames[-1][1] - frames[0][0] + 1)
+    back_to_back = sum(length + OVERHEAD_BYTES for _first, _last, length, _payload in frames)
+    return (back_to_back - GAP_BYTES) / (frames[-1][1] - frames[0][0] + 1)
 
 
 @dataclass

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import multiprocessing
 import signal
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from distributed.versions import VersionMismatchWarning
 
 from byway.sim.scenarios.share import ShareOptions
 from byway.sim.sweep.row import Row, failed, measure, version_of
+from byway.sim.temporary_folder import temporary_folder
 
 __all__ = ["ClusterError", "local_client", "remote_client", "run_points"]
 
@@ -49,9 +49,7 @@ def local_client(workers: int) -> Iterator[Client]:
     Raises `ClusterError` if they cannot be started.
     """
     with contextlib.ExitStack() as stack:
-        scratch = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="byway-sweep-", ignore_cleanup_errors=True)
-        )
+        scratch = str(stack.enter_context(temporary_folder("byway-sweep-")))
         stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": scratch}))
         stack.enter_context(_silence())
         with _handling_ctrl_c(signal.SIG_IGN):

@@ -6,7 +6,7 @@ a virtio-net header for large send the other way round: the kernel knows the seg
 
 Joined are segments over IPv4 that differ in nothing but what large send changes, whose checksums
 are right, and of which each but the last is as long as the first. All others pass as they are, and
-the order within a connection stays.
+the order within a connection stays. What nothing follows waits for `PATIENCE` other frames.
 """
 
 import struct
@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from byway.sim.wire.internet_checksum import checksum_of, residue
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
 
-__all__ = ["Joined", "ReceiveCoalescer"]
+__all__ = ["PATIENCE", "Joined", "ReceiveCoalescer"]
+
+#: Other frames that may follow the last segment of those that are held back.
+PATIENCE = 64
 
 _IP = 14
 _LEAST_IP_HEADER = 20
@@ -31,7 +34,7 @@ Joined = tuple[VirtioNetHeader, bytes]
 
 @dataclass
 class _Train:
-    """Segments that follow each other."""
+    """Segments that follow each other; `newest` is the number of the last among all frames."""
 
     frames: list[bytes]
     header_length: int
@@ -40,16 +43,23 @@ class _Train:
     mss: int
     next_sequence: int
     length: int
+    newest: int = 0
 
 
 class ReceiveCoalescer:
-    """Holds segments back until something else follows, or `flush`."""
+    """Holds segments back until something else follows, `PATIENCE` others passed, or `flush`."""
 
     def __init__(self) -> None:
+        #: The one that has waited longest first.
         self._trains: dict[bytes, _Train] = {}
+        self._taken = 0
 
     def receive(self, frame: bytes) -> list[Joined]:
         """Take a frame, without FCS; returns what can be handed on, in order."""
+        self._taken += 1
+        return [*self._take(frame), *self._end_longest_waiting()]
+
+    def _take(self, frame: bytes) -> list[Joined]:
         segment = _segment(frame)
         if segment is None:
             return [*self._end(_flow(frame)), (VirtioNetHeader(), frame)]
@@ -58,18 +68,19 @@ class ReceiveCoalescer:
         sequence = int.from_bytes(frame[l4 + 4 : l4 + 8], "big")
         alike = _alike(frame, l4, header_length)
         done: list[Joined] = []
-        train = self._trains.get(flow)
+        train = self._trains.pop(flow, None)
         if train is not None and not (
             train.alike == alike
             and train.next_sequence == sequence
             and payload <= train.mss
             and train.length + payload <= _LONGEST_PACKET
         ):
-            done = self._end(flow)
+            done = [_joined(train)]
             train = None
         if train is None:
             train = _Train([], header_length, l4, alike, payload, sequence, header_length - _IP)
-            self._trains[flow] = train
+        self._trains[flow] = train
+        train.newest = self._taken
         train.frames.append(frame[:end])
         train.length += payload
         train.next_sequence = (sequence + payload) % _MODULUS
@@ -83,11 +94,14 @@ class ReceiveCoalescer:
 
     def _end(self, flow: bytes) -> list[Joined]:
         train = self._trains.pop(flow, None)
-        if train is None:
+        return [] if train is None else [_joined(train)]
+
+    def _end_longest_waiting(self) -> list[Joined]:
+        """End the train whose time is up: with each frame that of one at most."""
+        flow = next(iter(self._trains), None)
+        if flow is None or self._taken - self._trains[flow].newest < PATIENCE:
             return []
-        if len(train.frames) == 1:
-            return [(VirtioNetHeader(), train.frames[0])]
-        return [_joined(train)]
+        return self._end(flow)
 
 
 def _segment(frame: bytes) -> tuple[bytes, int, int, int] | None:
@@ -128,6 +142,8 @@ def _alike(frame: bytes, l4: int, header_length: int) -> bytes:
 
 
 def _joined(train: _Train) -> Joined:
+    if len(train.frames) == 1:
+        return VirtioNetHeader(), train.frames[0]
     l4, header_length = train.l4, train.header_length
     header = bytearray(train.frames[0][:header_length])
     header[_IP + 2 : _IP + 4] = train.length.to_bytes(2, "big")

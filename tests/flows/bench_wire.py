@@ -7,14 +7,12 @@ from cocotbext.eth import GmiiSink
 
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS
-from byway.sim.flows.flow import GAP
+from byway.sim.wire.medium import GAP_BYTES, MINIMUM_BYTES, PREAMBLE
 
 __all__ = ["Wire"]
 
 #: Steps of simulated time, a picosecond each, in a cycle.
 _CYCLE_STEPS = CYCLE_NS * 1000
-_PREAMBLE = bytes([0x55] * 7 + [0xD5])
-_LEAST_FRAME = 60
 
 
 class Wire:
@@ -46,12 +44,12 @@ class Wire:
         for number, frame in enumerate(self._raw):
             where = f"frame {number} of the wire"
             # The sink keeps no byte for the cycle in which it sees a frame begin.
-            assert bytes(frame.get_preamble()) == _PREAMBLE[1:], f"{where}: preamble"
+            assert bytes(frame.get_preamble()) == PREAMBLE[1:], f"{where}: preamble"
             preamble = round(frame.sim_time_sfd - frame.sim_time_start) // _CYCLE_STEPS
-            assert preamble == len(_PREAMBLE), f"{where}: preamble of {preamble} bytes"
+            assert preamble == len(PREAMBLE), f"{where}: preamble of {preamble} bytes"
             assert frame.error is None, f"{where}: TX_ER"
             assert frame.check_fcs(), f"{where}: FCS"
-            assert len(frame.get_payload()) >= _LEAST_FRAME, f"{where}: not padded"
+            assert len(frame.get_payload()) >= MINIMUM_BYTES, f"{where}: not padded"
         for before, after in pairwise(self.frames):
             gap = after.first_cycle - before.last_cycle - 1
-            assert gap >= GAP, f"gap of {gap} before cycle {after.first_cycle}"
+            assert gap >= GAP_BYTES, f"gap of {gap} before cycle {after.first_cycle}"

@@ -23,12 +23,11 @@ from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.board.gmii_sink import judge
 from byway.sim.descriptor_bench import Fragment, FrameRequest
 from byway.sim.rings_bench import AWKWARD, ENTRY_BYTES, RECORD_BYTES, RingBench
+from byway.sim.wire.medium import GAP_BYTES, OVERHEAD_BYTES
 
 STATUS = codes("transmit_status")
 COMPLETION = record("completion")
 IDEAL = AXITiming()
-#: Bytes of preamble and FCS, and of the gap [IEEE 802.3, 4.4.2].
-AROUND, GAP = 12, 12
 MSS = 96
 #: First page of the frames of ring 0; those of ring r lie 0x100 * r pages further.
 DATA_PAGE = 0x10_0000
@@ -198,7 +197,7 @@ class AdapterBench:
                 first = cycle - len(whole)
                 self.wire.append(judge(bytes(whole), first, cycle - 1, error=bool(errors)))
                 whole.clear()
-            told["stalled"] += busy and silence > GAP
+            told["stalled"] += busy and silence > GAP_BYTES
             told["dropped"] += dropped
             told["segments"] += [segments] * (segments > 0)
             self.completions += sum(completions)
@@ -244,7 +243,7 @@ class AdapterBench:
             "bytes": sum(sizes),
             "segments": sum(segments),
             "dropped": dropped,
-            "cycles_busy": sum(size + AROUND + GAP for size in sizes),
+            "cycles_busy": sum(size + OVERHEAD_BYTES for size in sizes),
             "cycles_stalled": self.told["stalled"],
         }, self.seed
 
@@ -291,7 +290,7 @@ def test_segments_follow_each_other_with_exactly_the_gap():
     bench.run()
     bench.check()
     for earlier, later in pairwise(bench.wire):
-        assert later.first_cycle - earlier.last_cycle == 1 + GAP
+        assert later.first_cycle - earlier.last_cycle == 1 + GAP_BYTES
 
 
 @pytest.mark.parametrize(

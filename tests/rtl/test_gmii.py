@@ -14,14 +14,12 @@ from amaranth.sim import Simulator
 
 from byway.rtl.mac.gmii import GmiiTransmitter
 from byway.sim.bench import put_packet
-
-PREAMBLE = bytes([0x55] * 7 + [0xD5])
-GAP = 12
+from byway.sim.wire.medium import GAP_BYTES, MINIMUM_BYTES, OVERHEAD_BYTES, PREAMBLE
 
 
 def on_the_wire(packet):
     """Bytes between two gaps for `packet`."""
-    frame = packet.ljust(60, b"\0")
+    frame = packet.ljust(MINIMUM_BYTES, b"\0")
     return PREAMBLE + frame + zlib.crc32(frame).to_bytes(4, "little")
 
 
@@ -117,7 +115,7 @@ def check_wire(cycles, packets, context=""):
     assert [burst.data for burst in bursts] == [on_the_wire(packet) for packet in packets], context
     assert not any(any(burst.errors) for burst in bursts), context
     sent = [cycle.sent_bytes for cycle in cycles if cycle.sent]
-    assert sent == [max(60, len(packet)) for packet in packets], context
+    assert sent == [max(MINIMUM_BYTES, len(packet)) for packet in packets], context
     assert [number for number, cycle in enumerate(cycles) if cycle.sent] == [
         burst.end - 1 for burst in bursts
     ], context
@@ -127,7 +125,7 @@ def check_wire(cycles, packets, context=""):
 
 def check_busy(cycles, bursts):
     busy = [number for number, cycle in enumerate(cycles) if cycle.busy]
-    expected = [number for burst in bursts for number in range(burst.start, burst.end + GAP)]
+    expected = [number for burst in bursts for number in range(burst.start, burst.end + GAP_BYTES)]
     assert busy == expected
 
 
@@ -137,7 +135,7 @@ def test_frames_of_every_small_size_follow_each_other_with_exactly_the_gap():
     cycles = simulate(sender(packets))
     bursts = check_wire(cycles, packets)
     for earlier, later, packet in zip(bursts, bursts[1:], packets, strict=False):
-        assert later.start - earlier.start == 8 + max(60, len(packet)) + 4 + GAP
+        assert later.start - earlier.start == max(MINIMUM_BYTES, len(packet)) + OVERHEAD_BYTES
     check_busy(cycles, bursts)
 
 
@@ -145,8 +143,8 @@ def test_longest_frame_takes_its_length_and_twenty_four_cycles():
     rng = random.Random(9216)
     packets = [rng.randbytes(9216), rng.randbytes(1514), b"after"]
     bursts = check_wire(simulate(sender(packets)), packets)
-    assert bursts[1].start - bursts[0].start == 8 + 9216 + 4 + GAP
-    assert bursts[2].start - bursts[1].start == 8 + 1514 + 4 + GAP
+    assert bursts[1].start - bursts[0].start == 9216 + OVERHEAD_BYTES
+    assert bursts[2].start - bursts[1].start == 1514 + OVERHEAD_BYTES
 
 
 def test_first_byte_of_preamble_comes_two_cycles_after_the_first_beat():
@@ -169,7 +167,7 @@ def test_other_widths_send_the_same_wire(data_width):
     packets = [rng.randbytes(rng.choice([1, 15, 59, 60, 61, 64, 130])) for _ in range(8)]
     bursts = check_wire(simulate(sender(packets), data_width=data_width), packets, f"seed {seed}")
     for earlier, later, packet in zip(bursts, bursts[1:], packets, strict=False):
-        assert later.start - earlier.start == 8 + max(60, len(packet)) + 4 + GAP
+        assert later.start - earlier.start == max(MINIMUM_BYTES, len(packet)) + OVERHEAD_BYTES
 
 
 def test_gap_is_never_short_when_frames_come_at_any_time():
@@ -180,7 +178,7 @@ def test_gap_is_never_short_when_frames_come_at_any_time():
     cycles = simulate(sender(packets, gaps=gaps))
     bursts = check_wire(cycles, packets, f"seed {seed}")
     for earlier, later in itertools.pairwise(bursts):
-        assert later.start - earlier.end >= GAP, f"seed {seed}"
+        assert later.start - earlier.end >= GAP_BYTES, f"seed {seed}"
     check_busy(cycles, bursts)
 
 
@@ -248,7 +246,7 @@ def test_a_source_that_runs_dry_spoils_the_frame_and_nothing_after_it(beats):
     assert spoilt.data[:-4] == PREAMBLE + sent
     assert spoilt.data[-4:] != zlib.crc32(sent).to_bytes(4, "little")
     assert spoilt.errors == (0,) * (len(spoilt.data) - 4) + (1,) * 4
-    assert second.start - spoilt.end >= GAP
+    assert second.start - spoilt.end >= GAP_BYTES
     assert sum(cycle.sent for cycle in cycles) == 2
     check_busy(cycles, [first, spoilt, second])
 

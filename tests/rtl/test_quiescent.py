@@ -10,6 +10,7 @@ from byway.rtl.shared_adapter import SETTLING, SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.amaranth import AmaranthEngine
+from byway.sim.wire.medium import GAP_BYTES, OVERHEAD_BYTES
 from byway.sw.contract.records import TranslationControlEntry, TransmitDescriptor
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,
@@ -27,8 +28,6 @@ PARAMETERS = BoardParameters(memory_bytes=1 << 16, memory=MemoryManner(latency=L
 TABLE, DESCRIPTORS, COMPLETIONS, DATA, NOT_MAPPED = 1, 2, 3, 4, 9
 #: Cycles from the last valid of anything to the rise: settling, and the registers around it.
 RISE = SETTLING + 4
-#: Interframe gap [IEEE 802.3, 4.4.2], in cycles.
-GAP = 12
 
 
 class Owner:
@@ -115,8 +114,8 @@ def test_it_is_low_from_the_doorbell_until_the_gap_behind_the_frame(owner):
         engine.run(1)
         assert not engine.quiescent, f"in cycle {engine.cycle}"
     # The frame is seen in the first cycle of the gap; its completion may still be on its way.
-    shown = owner.levels(GAP + 2 * LATENCY + RISE)
-    assert not any(shown[:GAP])
+    shown = owner.levels(GAP_BYTES + 2 * LATENCY + RISE)
+    assert not any(shown[:GAP_BYTES])
     assert shown[-1]
     assert all(owner.levels(50))
     assert owner.adapter.frames.read().count == 1
@@ -149,7 +148,7 @@ def test_a_frame_that_waits_for_the_mac_is_at_rest_until_it_may_leave(owner):
     assert all(owner.levels(50))
     assert not owner.engine.frames
     owner.adapter.mac_control.write(transmit_enable=1)
-    shown = owner.levels(8 + 64 + 4 + GAP)
+    shown = owner.levels(64 + OVERHEAD_BYTES)
     assert not any(shown)
     assert len(owner.engine.frames) == 1
 

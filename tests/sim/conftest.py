@@ -1,4 +1,7 @@
-"""What tests of live traffic need of the system."""
+"""What tests of the simulation need of the system."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,3 +16,16 @@ def namespaces():
         LiveNetwork([bytes.fromhex("020000000001")], mtu=1500).close()
     except ScenarioError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def runs() -> Callable[[int], bool]:
+    """Whether the process of a number runs, which one that waits to be reaped does not."""
+
+    def state_is_alive(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    return state_is_alive

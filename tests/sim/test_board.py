@@ -16,8 +16,8 @@ from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.pins import Pin, PinBench, Pins
 from byway.sim.board.register_master import RegisterMaster
 from byway.sim.board_bench import adapter_pins, lay_out, pack, unpack
+from byway.sim.wire.medium import PREAMBLE
 
-PREAMBLE = bytes([0x55] * 7 + [0xD5])
 DATA = random.Random(5).randbytes(60)
 
 

@@ -9,8 +9,8 @@ import pytest
 from byway.sim.board.gmii_sink import GmiiSink, WireFrame
 from byway.sim.board.pins import Pins
 from byway.sim.board_bench import adapter_pins, pack
+from byway.sim.wire.medium import GAP_BYTES, PREAMBLE
 
-PREAMBLE = bytes([0x55] * 7 + [0xD5])
 DATA = random.Random(5).randbytes(60)
 
 
@@ -26,7 +26,7 @@ class Line:
     def byte(self, value: int, *, error: bool = False) -> None:
         self._tick(gmii_tx_en=1, gmii_txd=value, gmii_tx_er=int(error))
 
-    def gap(self, cycles: int = 12) -> None:
+    def gap(self, cycles: int = GAP_BYTES) -> None:
         for _ in range(cycles):
             self._tick(gmii_txd=0xAA)
 

@@ -21,6 +21,8 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgReader
 
 from byway.sim import command
+from byway.sim.engines.engine import EngineError
+from byway.sim.scenarios import live as scenario
 
 BYWAY = [sys.executable, "-m", "byway.sim.command", "live"]
 
@@ -151,18 +153,6 @@ print(len(threads), "ended,", len(wrong), "wrong")
 # --- How it ends
 
 
-@needs_namespaces
-def test_exit_code_is_the_commands_and_a_failing_server_is_named(tmp_path):
-    code, _output, errors, figures = live(
-        tmp_path, "--run=partner=exit 3", "--", "/bin/sh", "-c", "sleep 0.6; exit 7"
-    )
-    assert code == 7
-    assert figures["exit_code"] == 7
-    assert figures["ended"] == {"partner=exit 3": 3}
-    assert "byway: partner=exit 3 ended with exit code 3\n" in errors
-    assert "Traceback" not in errors
-
-
 def children_of(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(number) for task in tasks for number in task.read_text().split()]
@@ -180,6 +170,34 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen:
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
     return process
+
+
+@needs_namespaces
+def test_exit_code_is_the_commands_and_a_failing_server_is_named(tmp_path, runs):
+    """Also one that fails at the last moment, but none that is ended with the run."""
+    server = f"until [ -e {tmp_path}/fail ]; do sleep 0.01; done; exit 3"
+    script = f"echo running; until [ -e {tmp_path}/end ]; do :; done; exit 7"
+    others = (f"--run=partner={server}", "--run=hosted=exec sleep 600")
+    process = started(tmp_path, *others, "--", "/bin/sh", "-c", script)
+    (below,) = [
+        pid
+        for pid in children_of(process.pid)
+        if server.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    (tmp_path / "fail").touch()
+    until = time.monotonic() + 60
+    while runs(below):
+        assert time.monotonic() < until, "the server does not end"
+        time.sleep(0.001)
+    (tmp_path / "end").touch()
+    _output, errors = process.communicate(timeout=60)
+    assert process.returncode == 7
+    figures = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert figures["exit_code"] == 7
+    assert figures["ended"] == {f"partner={server}": 3}
+    assert errors.count(" ended with exit code ") == 1
+    assert f"byway: partner={server} ended with exit code 3\n" in errors
+    assert "Traceback" not in errors
 
 
 @needs_namespaces
@@ -203,6 +221,20 @@ def test_interrupted_run_ends_its_programs_and_keeps_its_results(number, tmp_pat
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 0)
             raise AssertionError(f"{pid} is left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupt_while_the_engine_is_compiled_ends_the_run(number, tmp_path, capsys, monkeypatch):
+    """Ctrl-C may end the compiler as well, of which nobody is to be told."""
+
+    def compile_slowly(*_arguments, **_more):
+        signal.raise_signal(number)
+        raise EngineError("native could not compile the adapter")
+
+    monkeypatch.setattr(scenario, "open_engine", compile_slowly)
+    assert command.main(["live", "--out", str(tmp_path / "out"), "--", "true"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "byway: interrupted"
+    assert not list(tmp_path.iterdir())
 
 
 @needs_namespaces
@@ -317,8 +349,8 @@ def test_prompt_shares_the_terminal_with_the_status_line_and_ctrl_c_is_the_shell
     assert "10.0.0.1 hosted1" in seen
     until_seen("faults")
     assert "\x1b[1;23r" in seen
-    os.write(main, b"sleep 1000\n")
-    time.sleep(0.3)
+    os.write(main, b"sh -c 'echo sleeps$((40 + 2)); exec sleep 1000'\n")
+    until_seen("sleeps42")
     os.write(main, b"\x03")
     os.write(main, b"echo again$((40 + 2))\n")
     until_seen("again42")

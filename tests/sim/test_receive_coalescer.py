@@ -9,7 +9,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
 from byway.sim.wire.internet_checksum import checksum_of, residue
-from byway.sim.wire.receive_coalescer import ReceiveCoalescer
+from byway.sim.wire.receive_coalescer import PATIENCE, ReceiveCoalescer
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
 
 ADDRESSES = ("10.0.0.1", "10.0.0.3")
@@ -136,3 +136,37 @@ def test_train_ends_at_64_kib_at_push_and_at_a_short_segment():
         assert coalescer.receive(segment(2, 0, bytes(1448))) == []
         ((header, _frame),) = coalescer.receive(ending)
         assert header.gso is Gso.TCPV4
+
+
+@pytest.mark.parametrize("others", ["one flow", "many flows", "no flow"])
+def test_last_segment_waits_for_so_many_other_frames_and_no_longer(others):
+    """Other flows, or frames of none, may keep the adapter busy without end."""
+
+    def other(number: int) -> bytes:
+        if others == "no flow":
+            return bytes(Ether() / ARP()).ljust(60, b"\0")
+        flow, sequence = (2, number) if others == "one flow" else (2 + number, 0)
+        return segment(flow, 1448 * sequence, bytes(1448))
+
+    coalescer = ReceiveCoalescer()
+    held = [segment(1, 1448 * number, bytes(1448)) for number in range(3)]
+    for part in held:
+        assert coalescer.receive(part) == []
+    given = [coalescer.receive(other(number)) for number in range(PATIENCE)]
+    ports = [[frame[34:36] for _header, frame in joined] for joined in given]
+    assert [number for number, some in enumerate(ports) if held[0][34:36] in some] == [PATIENCE - 1]
+    assert cut(*given[-1][-1]) == held
+
+
+def test_flow_that_goes_on_is_not_cut_among_others():
+    coalescer = ReceiveCoalescer()
+    went_on = [segment(1, 1448 * number, bytes(1448)) for number in range(16)]
+    given = []
+    for number, part in enumerate(went_on):
+        given += coalescer.receive(part)
+        for other in range(PATIENCE // 2):
+            given += coalescer.receive(segment(2 + 100 * number + other, 0, bytes(1448)))
+    assert all(header.gso is Gso.NONE for header, _frame in given)
+    left = coalescer.flush()
+    assert len(left) <= PATIENCE, "flows of one segment pile up"
+    assert [cut(*joined) for joined in left if joined[0].gso is Gso.TCPV4] == [went_on]

@@ -28,10 +28,10 @@ from byway.sim.scenarios import send as scenario
 from byway.sim.scenarios.send import SendOptions, SendResult, send
 from byway.sim.scenarios.transfer import Transfer, TransferFigures
 from byway.sim.wire.link_partner import LinkPartner
+from byway.sim.wire.medium import AROUND_BYTES, GAP_BYTES
 from byway.sw.stack.network_device import Frame, NetworkDevice
 
 HOSTED, PARTNER = "10.0.0.1", "10.0.0.2"
-GAP = 12
 
 
 def needs(simulator: str, program: str):
@@ -218,11 +218,13 @@ def check_figures(result: SendResult, transfers: Transfers) -> None:
     for figures, device in zip(transfers.figures, transfers.devices, strict=True):
         inside = gaps_inside_super_frames(figures, device.payloads)
         assert len(inside) >= result.data_frames // 2
-        assert set(inside) == {GAP}
+        assert set(inside) == {GAP_BYTES}
         between = [b[0] - a[1] - 1 for a, b in itertools.pairwise(figures.data)]
-        assert min(between) == GAP, "no frame may follow another more closely"
+        assert min(between) == GAP_BYTES, "no frame may follow another more closely"
         # On the wire: preamble, frame, FCS, a byte a cycle.
-        assert all(last - first + 1 == 8 + n + 4 for first, last, n, _payload in figures.data)
+        assert all(
+            last - first + 1 == n + AROUND_BYTES for first, last, n, _payload in figures.data
+        )
 
 
 def test_64_kib_of_random_bytes_fill_the_wire(tmp_path, transfers):
@@ -272,7 +274,7 @@ def test_segments_have_the_size_asked_for(options, largest, tmp_path, transfers)
     assert len(sizes) >= len(data) // largest
     assert result.super_frames > 0
     for figures, device in zip(transfers.figures, transfers.devices, strict=True):
-        assert set(gaps_inside_super_frames(figures, device.payloads)) == {GAP}
+        assert set(gaps_inside_super_frames(figures, device.payloads)) == {GAP_BYTES}
 
 
 def test_slow_memory_delays_the_first_byte_and_not_the_rest(tmp_path, transfers):
@@ -284,7 +286,7 @@ def test_slow_memory_delays_the_first_byte_and_not_the_rest(tmp_path, transfers)
     waited = slow.doorbell_to_first_byte_cycles - quick.doorbell_to_first_byte_cycles
     assert waited >= 2 * 200
     for figures, device in list(zip(transfers.figures, transfers.devices, strict=True))[2:]:
-        assert set(gaps_inside_super_frames(figures, device.payloads)) == {GAP}
+        assert set(gaps_inside_super_frames(figures, device.payloads)) == {GAP_BYTES}
 
 
 class Careless(LinkPartner):

@@ -125,8 +125,52 @@ def test_point_under_the_name_of_another_is_refused(tmp_path):
     fill(tmp_path, row_of(0))
     path = tmp_path / "points" / f"{row_of(0)['key']}.parquet"
     path.rename(path.with_stem("0" * 24))
-    with pytest.raises(StoreError, match="is not the result of a point"), Store.open(tmp_path):
-        pass
+    with (
+        Store.open(tmp_path) as store,
+        pytest.raises(StoreError, match=r"0{24}\.parquet is not the result of a point"),
+    ):
+        store.find("0" * 24)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The Parquet files that have been read, as their sizes."""
+    sizes = []
+    read = parquet.ParquetFile
+
+    def counting(source, **more):
+        sizes.append(source.size())
+        return read(source, **more)
+
+    monkeypatch.setattr(parquet, "ParquetFile", counting)
+    return sizes
+
+
+def test_merged_points_are_read_from_one_file_unless_written_since(opened, tmp_path):
+    """To open the folder of a large sweep takes seconds otherwise."""
+    rows = [row_of(seed) for seed in range(40)]
+    keys = [row["key"] for row in rows]
+    fill(tmp_path, *rows)
+    for path in (tmp_path / "points").iterdir():
+        os.utime(path, ns=(0, 0))
+    with Store.open(tmp_path) as store:
+        store.merge(keys[:30])
+    assert len(opened) == 30
+    opened.clear()
+    again = rows[7] | {"wall_seconds": 77.0}
+    with Store.open(tmp_path) as store:
+        store.add(again)
+    opened.clear()
+    (tmp_path / "points" / f"{keys[5]}.parquet").unlink()
+    with Store.open(tmp_path) as store:
+        found = [store.find(key) for key in keys]
+        assert found == [*rows[:5], None, rows[6], again, *rows[8:]]
+        assert store.merge(keys) == [row for row in found if row]
+    assert len(opened) == 1 + 1 + 10, "the table, what was added since, and what was not merged"
+    opened.clear()
+    with Store.open(tmp_path) as store:
+        assert store.find(keys[0]) == rows[0]
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -15,6 +15,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from byway.sim.wire.link_partner import LinkPartner
+from byway.sim.wire.medium import OVERHEAD_BYTES
 from byway.sw.stack.ip import IpMechanism
 from byway.sw.stack.network_device import Features, Fragment, FrameOutcome
 from byway.sw.stack.send_buffer import SendBuffer
@@ -116,7 +117,7 @@ class Link:
         for _ in range(200_000):
             if self.device.wire:
                 frame = self.device.wire.popleft()
-                self.now += 8 * (len(frame) + 24)
+                self.now += 8 * (len(frame) + OVERHEAD_BYTES)
                 replies = [] if self.drop(frame) else self.partner.receive(frame, True, self.now)
             elif connection.state is TcpState.CLOSED and (connection.error or self.partner.closed):
                 return

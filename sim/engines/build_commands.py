@@ -1,0 +1,90 @@
+"""The programs that a build runs: what breaks it off, an error or Ctrl-C, ends them all at once."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from byway.sim.engines.engine import EngineError
+
+__all__ = ["BuildCommands"]
+
+Command = Sequence[str | Path]
+
+
+class BuildCommands:
+    """Runs programs in a folder; of no use once one has failed.
+
+    Parameters
+    ----------
+    folder : Path
+        What they say goes to ``build.log`` there.
+    environment : mapping
+    failure : str
+        What an `EngineError` says if one fails, before it tells where their words are.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, failure: str):
+        self._folder = folder
+        self._environment = environment
+        self._failure = failure
+        self._log = folder / "build.log"
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen] = set()
+        self._broken_off = False
+
+    def run(self, *command: str | Path) -> None:
+        """Run a program to its end; raises `EngineError` if it fails."""
+        process = self._start(command)
+        try:
+            if process.wait():
+                raise self._error()
+        except BaseException:
+            self._break_off()
+            raise
+        with self._lock:
+            self._running.discard(process)
+
+    def run_all(self, commands: Sequence[Command]) -> None:
+        """Run programs, as many at once as there are processors; raises as `run`."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            try:
+                for done in [pool.submit(self.run, *command) for command in commands]:
+                    done.result()
+            except BaseException:
+                self._break_off()
+                raise
+
+    def _start(self, command: Command) -> subprocess.Popen:
+        with self._lock, self._log.open("a") as output:
+            if self._broken_off:
+                raise self._error()
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,  # It is ended with all that it has started.
+            )
+            self._running.add(process)
+        return process
+
+    def _break_off(self) -> None:
+        with self._lock:
+            self._broken_off = True
+            running = list(self._running)
+        for process in running:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)  # At which a compiler tidies up.
+        for process in running:
+            process.wait()
+
+    def _error(self) -> EngineError:
+        return EngineError(f"{self._failure}; its words are in {self._log}")
