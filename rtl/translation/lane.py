@@ -41,12 +41,10 @@ class Lane(wiring.Component):
         What goes.
     hold : In(1)
         Offer nothing; an offer that waits is taken back.
-    idle : Out(1)
-        Nothing is inside.
     offer : Out(stream.Signature(request))
         A request that may enter the pipeline.
     judged : In(EventSignature(TranslatedLayout(request)))
-        A request that leaves it: as many as entered, in order.
+        A request that leaves it: as many as entered.
 
     Raises
     ------
@@ -57,7 +55,6 @@ class Lane(wiring.Component):
     requests: stream.Interface
     translated: stream.Interface
     hold: Signal
-    idle: Signal
     offer: stream.Interface
     judged: Event
 
@@ -71,7 +68,6 @@ class Lane(wiring.Component):
                 "requests": In(stream.Signature(request)),
                 "translated": Out(stream.Signature(translated)),
                 "hold": In(1),
-                "idle": Out(1),
                 "offer": Out(stream.Signature(request)),
                 "judged": In(EventSignature(translated)),
             }
@@ -98,6 +94,5 @@ class Lane(wiring.Component):
         m.d.comb += enters.eq(self.offer.valid & self.offer.ready)
         m.d.comb += leaves.eq(self.translated.valid & self.translated.ready)
         m.d.sync += inside.eq(inside + enters - leaves)
-        m.d.comb += self.idle.eq(inside == 0)
 
         return m

@@ -77,7 +77,7 @@ class ReadPath(wiring.Component):
     table_beat : Out(EventSignature(TableBeatLayout(...)))
         Their answers.
     idle : Out(1)
-        The master has seen the end of every read that was taken.
+        The master has seen the end of every read that was taken, and none is offered to the bus.
 
     Raises
     ------
@@ -213,6 +213,6 @@ class ReadPath(wiring.Component):
         m.d.comb += outstanding.ends.eq(
             self.beats.valid & self.beats.ready & self.beats.payload.last
         )
-        m.d.comb += self.idle.eq(outstanding.none)
+        m.d.comb += self.idle.eq(outstanding.none & ~addresses.o.valid)
 
         return m

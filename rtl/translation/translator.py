@@ -228,10 +228,11 @@ class Translator(wiring.Component):
             m.d.sync += prefetcher.streamed.payload.user.eq(matched.request.user)
             m.d.sync += prefetcher.streamed.valid.eq((iotlb.used & iotlb.streams) | walks.streams)
 
-        proposals = prefetcher.proposal.valid
-        for stage in (chosen, looked_up, matched):
-            proposals |= stage.valid & stage.ahead
-        m.d.comb += self.idle.eq(reads.idle & writes.idle & walks.idle & ~proposals)
+        # Told by who is there, not by the count of who came and went: so it is easily proved.
+        inside = [stage.valid for stage in (chosen, looked_up, matched, returned)]
+        inside += [lane.translated.valid for lane in (reads, writes)]
+        inside += [prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]
+        m.d.comb += self.idle.eq(~Cat(inside).any())
         return m
 
     def _choose(self, m, advance, reads, writes, proposal):

@@ -131,15 +131,7 @@ class WaitingRoom(wiring.Component):
         m.d.comb += leaves.eq(self.first.valid & self.first.ready)
         m.d.sync += read.addr.eq(read.addr + leaves)
 
-        level = Signal(range(self.room + 1))
-        holds = Signal()  # The level is not 0.
-        m.d.comb += self.empty.eq(~holds)
-        with m.If(self.enter.valid & ~leaves):
-            m.d.sync += level.eq(level + 1)
-            m.d.sync += holds.eq(1)
-        with m.Elif(leaves & ~self.enter.valid):
-            m.d.sync += level.eq(level - 1)
-            m.d.sync += holds.eq(level != 1)
+        m.d.comb += self.empty.eq(taken == 0)
 
         conflicts = Signal(self.room)
         for place in range(self.room):

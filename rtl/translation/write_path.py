@@ -82,7 +82,8 @@ class WritePath(wiring.Component):
     m_axi : Out(AXI4WriteSignature(...))
         The memory bus.
     idle : Out(1)
-        The master has seen the answer to every write that was taken.
+        The master has seen the answer to every write that was taken, and none is offered to the
+        bus.
     """
 
     translated: stream.Interface
@@ -201,6 +202,6 @@ class WritePath(wiring.Component):
         m.d.comb += answers.o.ready.eq(self.answers.ready)
         m.d.comb += outstanding.begins.eq(takes)
         m.d.comb += outstanding.ends.eq(self.answers.valid & self.answers.ready)
-        m.d.comb += self.idle.eq(outstanding.none)
+        m.d.comb += self.idle.eq(outstanding.none & ~addresses.o.valid & ~beats.o.valid)
 
         return m

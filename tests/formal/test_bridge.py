@@ -33,6 +33,14 @@ WALKS = 2
 PAGE_BITS = 2  # Of an address, above the offset in its page.
 PAGES = 1 << PAGE_BITS
 WATCHED_PAGE = 1
+#: Bits of the configuration that make a difference where addresses have so few.
+CONFIGURATION = {
+    "valid": 1,
+    "window": 2,
+    "enable": 1,
+    "entries": PAGE_BITS + 1,
+    "table_base": PAGE_BITS,
+}
 
 
 def bridge_in_any_system(m, page_bits):
@@ -50,9 +58,17 @@ def bridge_in_any_system(m, page_bits):
     )
     for path, member, signal in dut.signature.flatten(dut):
         if member.flow == In:
-            free = AnyConst if path[0] in ("binding", "window") else AnySeq
-            m.d.comb += signal.eq(free(len(signal)))
+            kept = CONFIGURATION.get(path[-1]) if path[0] in ("binding", "window") else None
+            free = AnySeq(len(signal)) if kept is None else AnyConst(kept)
+            m.d.comb += signal.eq(free)
     return dut
+
+
+def end_of(m, invalidate):
+    """A signal: an invalidation has just ended."""
+    was_busy = Signal()
+    m.d.sync += was_busy.eq(invalidate.busy)
+    return was_busy & ~invalidate.busy
 
 
 class BurstsStayInTheirPage(Elaboratable):
@@ -74,6 +90,35 @@ class BurstsStayInTheirPage(Elaboratable):
         return m
 
 
+class EndsLeaveNothing(Elaboratable):
+    """What the memory was asked and has answered, when an invalidation ends."""
+
+    def elaborate(self, platform):
+        """Ghosts count what is under way; the memory answers what it was asked, each once."""
+        m = Module()
+        dut = bridge_in_any_system(m, page_bits=1)
+        axi = dut.m_axi
+        is_walk = axi.arid[-1]
+        answers_walk = axi.rid[-1]
+        reads = Signal(2)
+        writes = Signal(2)
+        written = Signal(2)
+        begins = axi.arvalid & axi.arready & ~is_walk
+        ends = axi.rvalid & axi.rready & ~answers_walk & axi.rlast
+        answers = axi.bvalid & axi.bready
+        m.d.sync += reads.eq(reads + begins - ends)
+        m.d.sync += writes.eq(writes + (axi.awvalid & axi.awready) - answers)
+        m.d.sync += written.eq(written + (axi.wvalid & axi.wready & axi.wlast) - answers)
+        m.d.comb += Assume(~axi.rvalid | answers_walk | (reads != 0), "a beat was asked for")
+        was_written = (writes != 0) & (written != 0)
+        m.d.comb += Assume(~axi.bvalid | was_written, "an answer has an address and all its data")
+        on_bus = (axi.arvalid & ~is_walk) | axi.awvalid | axi.wvalid
+        with m.If(end_of(m, dut.invalidate)):
+            m.d.comb += Assert(~on_bus, "an end leaves nothing on the bus")
+            m.d.comb += Assert((reads == 0) & (writes == 0), "an end leaves nothing under way")
+        return m
+
+
 class AccessesAreGranted(Elaboratable):
     """What the memory granted, and what is on the bus."""
 
@@ -83,37 +128,23 @@ class AccessesAreGranted(Elaboratable):
         dut = bridge_in_any_system(m, PAGE_BITS)
         axi = dut.m_axi
 
-        # The memory answers what it was asked.
+        # The memory answers the walks that it was asked for.
         is_walk = axi.arid[-1]
         answers_walk = axi.rid[-1]
-        takes_read = Signal()
-        takes_write = Signal()
         beats = Signal()
-        answers = Signal()
-        m.d.comb += takes_read.eq(axi.arvalid & axi.arready)
-        m.d.comb += takes_write.eq(axi.awvalid & axi.awready)
         m.d.comb += beats.eq(axi.rvalid & axi.rready)
-        m.d.comb += answers.eq(axi.bvalid & axi.bready)
         walks = Signal(WALKS)  # A bit for each slot.
         walk_addresses = Array(Signal.like(axi.araddr, name=f"walk_{n}") for n in range(WALKS))
         walk_address = walk_addresses[axi.rid[0]]
-        reads = Signal(2)
-        writes = Signal(2)
-        written = Signal(2)
+        under_way = walks.bit_select(axi.rid[0], 1)
+        m.d.comb += Assume(~axi.rvalid | ~answers_walk | under_way, "a beat was asked for")
         with m.If(beats & answers_walk):
             m.d.sync += walks.bit_select(axi.rid[0], 1).eq(0)
-        with m.If(takes_read & is_walk):
+        with m.If(axi.arvalid & axi.arready & is_walk):
             free = ~walks.bit_select(axi.arid[0], 1)
             m.d.comb += Assert(free, "an entry is read by one walk at a time")
             m.d.sync += walks.bit_select(axi.arid[0], 1).eq(1)
             m.d.sync += walk_addresses[axi.arid[0]].eq(axi.araddr)
-        m.d.sync += reads.eq(reads + (takes_read & ~is_walk) - (beats & ~answers_walk & axi.rlast))
-        m.d.sync += writes.eq(writes + takes_write - answers)
-        m.d.sync += written.eq(written + (axi.wvalid & axi.wready & axi.wlast) - answers)
-        was_asked = Mux(answers_walk, walks.bit_select(axi.rid[0], 1), reads != 0)
-        m.d.comb += Assume(~axi.rvalid | was_asked, "a beat was asked for")
-        was_written = (writes != 0) & (written != 0)
-        m.d.comb += Assume(~axi.bvalid | was_written, "an answer has an address and all its data")
 
         # What the memory granted of the watched page, by each entry of each table.
         watched_write = AnyConst(1)
@@ -138,18 +169,12 @@ class AccessesAreGranted(Elaboratable):
         scope = Signal(2)
         scope_window = Signal(8)
         scope_index = Signal(32)
-        was_busy = Signal()
-        ends = Signal()
-        m.d.sync += was_busy.eq(dut.invalidate.busy)
-        m.d.comb += ends.eq(was_busy & ~dut.invalidate.busy)
+        ends = end_of(m, dut.invalidate)
         with m.If(dut.invalidate.start & ~dut.invalidate.busy):
             m.d.sync += scope.eq(dut.invalidate.scope)
             m.d.sync += scope_window.eq(dut.invalidate.window)
             m.d.sync += scope_index.eq(dut.invalidate.index)
         with m.If(ends):
-            on_bus = (axi.arvalid & ~is_walk) | axi.awvalid | axi.wvalid
-            m.d.comb += Assert(~on_bus, "an end leaves nothing on the bus")
-            m.d.comb += Assert((reads == 0) & (writes == 0), "an end leaves nothing under way")
             for number in range(WINDOWS):
                 for index in range(PAGES):
                     with m.If(
