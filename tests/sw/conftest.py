@@ -442,3 +442,9 @@ class Share:
 @pytest.fixture(scope="session")
 def share() -> Share:
     return Share()
+
+
+@pytest.fixture
+def world(shared: SharedMachine) -> Any:
+    """A machine with something of every kind that an hcall can name wrongly."""
+    return _neighbour("hcall_world").World(shared)
