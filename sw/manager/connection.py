@@ -151,7 +151,6 @@ class Transport:
         """
         registered = end.crq is not None
         end.crq = None
-        self._dispatcher.set_mode(end.irq, enabled=False)
         for handle in list(end.sub_crqs):
             self.free_sub_crq(end, handle)
         end.rtce_table.revoke_all()
