@@ -448,3 +448,9 @@ def share() -> Share:
 def world(shared: SharedMachine) -> Any:
     """A machine with something of every kind that an hcall can name wrongly."""
     return _neighbour("hcall_world").World(shared)
+
+
+@pytest.fixture(scope="session")
+def hcall_model() -> Any:
+    """The plain model of the partition manager's tables."""
+    return _neighbour("hcall_model")
