@@ -1,7 +1,8 @@
 """Hcalls of the command/response queues (LoPAR, "Reliable Command/Response Transport Option",
 "Subordinate CRQ Transport Option").
 
-A queue that its receiver has unmapped since it registered it counts as full.
+Registering a queue disables its interrupt; H_VIOCTL enables it. A queue that its receiver has
+unmapped since it registered it counts as full.
 """
 
 from byway.sw.manager.connection import SubCrq, VirtualEnd
@@ -34,7 +35,7 @@ _DWORD_BYTES = 8
 
 
 class CrqHcalls(HcallFamily):
-    """H_REG_CRQ, H_FREE_CRQ, H_SEND_CRQ and their like for sub-CRQs."""
+    """H_REG_CRQ, H_FREE_CRQ, H_SEND_CRQ, H_ENABLE_CRQ and their like for sub-CRQs."""
 
     @hcall(code_alone)
     def h_reg_crq(self, unit: int, queue_ioba: int, length: int) -> ReturnCode:
@@ -51,6 +52,7 @@ class CrqHcalls(HcallFamily):
         if end.crq is not None:
             raise HcallRefusedError(ReturnCode.H_RESOURCE)
         end.crq = queue
+        self._services.dispatcher.set_mode(end.irq, enabled=False)
         return ReturnCode.H_SUCCESS if end.is_open else ReturnCode.H_CLOSED
 
     @hcall(code_alone)
@@ -58,7 +60,8 @@ class CrqHcalls(HcallFamily):
         """Deregister the CRQ of `unit` and its sub-CRQs; tell the partner; revoke the clones.
 
         H_PARAMETER: no such adapter. H_RESOURCE: clones live, and the client's window does not
-        allow the bit bucket; nothing has changed then.
+        allow the bit bucket; nothing has changed then. What is not registered is free already: that
+        is H_SUCCESS, and the partner is not told a second time.
         """
         end = self._end_of(unit)
         if end.rtce_table.has_live_clones and not end.rtce_table.bit_bucket_allowed:
@@ -85,6 +88,16 @@ class CrqHcalls(HcallFamily):
             raise HcallRefusedError(ReturnCode.H_DROPPED)
         return ReturnCode.H_SUCCESS
 
+    @hcall(code_alone)
+    def h_enable_crq(self, unit: int) -> ReturnCode:
+        """Enable the CRQ of `unit` after its partner was suspended. H_PARAMETER: no such adapter.
+
+        No partition is suspended here, and every page stays where it is: there is nothing to wait
+        for and nothing to restore.
+        """
+        self._end_of(unit)
+        return ReturnCode.H_SUCCESS
+
     @hcall(code_and_two_values)
     def h_reg_sub_crq(self, unit: int, ioba: int, length: int) -> tuple[ReturnCode, int, int]:
         """Register a sub-CRQ of `unit` and free its elements; return its handle and interrupt.
@@ -99,7 +112,7 @@ class CrqHcalls(HcallFamily):
             raise HcallRefusedError(ReturnCode.H_RESOURCE)
         queue.clear()
         handle = self._services.directory.new_handle()
-        irq = self._services.dispatcher.add_source(self._caller)
+        irq = self._services.dispatcher.add_source(self._caller, enabled=False)
         end.sub_crqs[handle] = SubCrq(queue, irq)
         return ReturnCode.H_SUCCESS if end.is_open else ReturnCode.H_CLOSED, handle, irq
 
@@ -154,12 +167,6 @@ class CrqHcalls(HcallFamily):
             raise HcallRefusedError(ReturnCode.H_PARAMETER)
         self._send(end, target, elements)
         return ReturnCode.H_SUCCESS
-
-    def _end_of(self, unit: int) -> VirtualEnd:
-        end = self._services.directory.end(self._caller, unit)
-        if end is None:
-            raise HcallRefusedError(ReturnCode.H_PARAMETER)
-        return end
 
     def _queue(self, end: VirtualEnd, ioba: int, length: int, element_bytes: int) -> Queue:
         if not Queue.is_valid(end.window, ioba, length):

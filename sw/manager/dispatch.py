@@ -2,8 +2,11 @@
 
 An interrupt source is a number that belongs to one partition. A pulse sets the source's memory
 element; presenting the interrupt clears it before the handler runs (H_XIRR and H_EOI in one), so a
-pulse during the handler presents the interrupt again, and pulses before it coalesce. A source
-without a handler is a disabled one: its pulse waits.
+pulse during the handler presents the interrupt again, and pulses before it coalesce.
+
+There are two switches between a pulse and its handler, as in LoPAR. A source without a handler is
+masked: its pulse waits. A source whose interrupt mode is Disabled does not pulse at all: what
+happens meanwhile is lost, and who enables it polls once.
 
 Crossings are counted here: control passes from one partition to a different one. Whatever a
 partition does through the manager (an hcall, a register of its pages, a handler) says that it runs.
@@ -33,6 +36,7 @@ _IN_A_ROW = 64
 @dataclass
 class _Source:
     owner: "Partition"
+    enabled: bool
     handler: Callable[[], None] | None = None
 
 
@@ -73,12 +77,16 @@ class Dispatcher:
             if self._on_crossing:
                 self._on_crossing(previous, partition)
 
-    def add_source(self, owner: "Partition") -> int:
-        """Return the number of a new interrupt source of `owner`."""
+    def add_source(self, owner: "Partition", *, enabled: bool = True) -> int:
+        """Return the number of a new interrupt source of `owner`, in the mode given."""
         source = self._next_source
         self._next_source += 1
-        self._sources[source] = _Source(owner)
+        self._sources[source] = _Source(owner, enabled)
         return source
+
+    def set_mode(self, source: int, *, enabled: bool) -> None:
+        """Set the interrupt mode of `source`. A pulse that waits already is not taken back."""
+        self._sources[source].enabled = enabled
 
     def remove_source(self, source: int) -> None:
         """End the source; a pulse that waits is dropped."""
@@ -91,7 +99,7 @@ class Dispatcher:
             self.remove_source(number)
 
     def handle(self, owner: "Partition", source: int, handler: Callable[[], None] | None) -> None:
-        """Let `handler` run at each interrupt of `source`; None disables the source.
+        """Let `handler` run at each interrupt of `source`; None masks the source.
 
         Raises
         ------
@@ -104,8 +112,8 @@ class Dispatcher:
         entry.handler = handler
 
     def pulse(self, source: int) -> None:
-        """Make the interrupt of `source` pending."""
-        if source in self._sources:
+        """Make the interrupt of `source` pending, if it is enabled."""
+        if source in self._sources and self._sources[source].enabled:
             self._pending[source] = None
 
     def present(self) -> bool:

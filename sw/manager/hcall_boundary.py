@@ -2,7 +2,11 @@
 
 An hcall takes 64-bit registers and answers a return code, with values in further registers where
 LoPAR says so. Behind the boundary a refusal is an exception, raised before anything has changed; in
-front of it, it is a return code, and a count. Wrong arguments never do more than that.
+front of it, it is a return code, and a count. Wrong arguments never do more than that. A number
+that no register holds is a wrong parameter of every hcall.
+
+An adapter that breaks the contract is no partition's fault, and isolation is not sure any more: its
+`HardwareError` passes through the boundary and ends the machine.
 """
 
 import functools
@@ -11,16 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from byway.sw.hardware import PhysicalMemory
-from byway.sw.manager.connection import Transport
+from byway.sw.manager.connection import Transport, VirtualEnd
 from byway.sw.manager.counters import Counters
 from byway.sw.manager.directory import Directory
 from byway.sw.manager.dispatch import Dispatcher
+from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.manager.return_codes import ReturnCode
+from byway.sw.manager.tables import Window
 
 if TYPE_CHECKING:
     from byway.sw.manager.partition import Partition
 
 __all__ = [
+    "MAXIMUM_ENTRIES",
     "HcallFamily",
     "HcallObserver",
     "HcallRefusedError",
@@ -39,6 +46,10 @@ HcallObserver = Callable[["Partition", str, tuple[object, ...], ReturnCode], Non
 """Told of every hcall: caller, name, arguments, answer."""
 
 _REGISTER_END = 1 << 64
+_DOUBLEWORD_BYTES = 8
+
+MAXIMUM_ENTRIES = PAGE_SIZE // _DOUBLEWORD_BYTES
+"""Entries that one hcall takes at most, and as many as a page of a caller can list."""
 
 
 class HcallRefusedError(Exception):
@@ -68,6 +79,36 @@ class HcallFamily:
     def __init__(self, caller: "Partition", services: HcallServices):
         self._caller = caller
         self._services = services
+
+    def _end_of(self, unit: int) -> VirtualEnd:
+        """Virtual adapter `unit` of the caller. H_PARAMETER: there is none."""
+        end = self._services.directory.end(self._caller, unit)
+        if end is None:
+            raise HcallRefusedError(ReturnCode.H_PARAMETER)
+        return end
+
+    @staticmethod
+    def _index(window: Window, ioba: int, count: int) -> int:
+        """Index of the TCE of `ioba`. H_PARAMETER: not aligned, or not `count` TCEs from there."""
+        index = window.index(ioba, count)
+        if index is None:
+            raise HcallRefusedError(ReturnCode.H_PARAMETER)
+        return index
+
+    def _listed(self, page: int, count: int) -> list[int]:
+        """Copy the first `count` big-endian doublewords of the caller's page at `page`.
+
+        What the caller writes there afterwards has no effect. H_PARAMETER: over `MAXIMUM_ENTRIES`,
+        or `page` is not the address of a page of the caller.
+        """
+        memory = self._caller.memory
+        if count > MAXIMUM_ENTRIES or page % PAGE_SIZE or page >= memory.size:
+            raise HcallRefusedError(ReturnCode.H_PARAMETER)
+        copy = memory.read(page, count * _DOUBLEWORD_BYTES)
+        return [
+            int.from_bytes(copy[at : at + _DOUBLEWORD_BYTES], "big")
+            for at in range(0, len(copy), _DOUBLEWORD_BYTES)
+        ]
 
     def _begin(self, name: str) -> None:
         self._services.dispatcher.switch_to(self._caller)

@@ -7,9 +7,10 @@ Wrong arguments are answered by a return code; they never raise, and never chang
 from byway.sw.manager.crq_hcalls import CrqHcalls
 from byway.sw.manager.rtce_hcalls import RtceHcalls
 from byway.sw.manager.tce_hcalls import TceHcalls
+from byway.sw.manager.vioctl import VioControlHcalls
 
 __all__ = ["Hcalls"]
 
 
-class Hcalls(TceHcalls, RtceHcalls, CrqHcalls):
+class Hcalls(TceHcalls, RtceHcalls, CrqHcalls, VioControlHcalls):
     """The hcalls of one partition."""

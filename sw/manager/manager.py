@@ -24,7 +24,7 @@ from byway.sw.manager.hcalls import Hcalls
 from byway.sw.manager.memory import PAGE_SIZE, PageAllocator, PartitionMemory
 from byway.sw.manager.partition import Partition
 from byway.sw.manager.rtce import RtceTable
-from byway.sw.manager.tables import VirtualWindow
+from byway.sw.manager.tables import UNMAPPED, VirtualWindow
 
 __all__ = ["DEFAULT_WINDOW_BYTES", "PartitionManager"]
 
@@ -184,14 +184,14 @@ class PartitionManager:
             owner=client,
             unit=self._directory.new_unit(),
             window=table,
-            irq=self._dispatcher.add_source(client),
+            irq=self._dispatcher.add_source(client, enabled=False),
             rtce_table=table,
         )
         server_end = ServerEnd(
             owner=server,
             unit=self._directory.new_unit(),
             window=own,
-            irq=self._dispatcher.add_source(server),
+            irq=self._dispatcher.add_source(server, enabled=False),
             rtce_table=table,
             r_liobn=self._directory.new_liobn(),
         )
@@ -216,6 +216,8 @@ class PartitionManager:
             self._transport.free_crq(end, TransportEvent.PARTNER_FAILED)
             if end.partner is not None:
                 end.partner.partner = None
+            # The partner still knows the window, and its pages will be another's.
+            end.window.replace(0, [UNMAPPED] * end.window.pages)
         if self._sharing.assignment and self._sharing.assignment.owner is partition:
             self._sharing.release()
         self._directory.remove_all_of(partition)

@@ -40,7 +40,7 @@ class Partition:
         """Let `handler` run at each interrupt of `source`, and if one is pending already.
 
         A handler is called without arguments; it polls whatever the source announces until there
-        is nothing left. None disables the source.
+        is nothing left. None masks the source.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from byway.sw.contract.records import TranslationControlEntry
-from byway.sw.manager.tables import AdapterWindow, VirtualWindow, is_mapped
+from byway.sw.manager.tables import AdapterWindow, LiobnAttribute, VirtualWindow, is_mapped
 
 if TYPE_CHECKING:
     from byway.sw.manager.partition import Partition
@@ -52,12 +52,15 @@ class RtceTable(VirtualWindow):
     liobn, owner, pages
         As for `VirtualWindow`.
     bit_bucket_allowed
-        LoPAR's LIOBN attribute. If set, the owner can change an entry that has a live clone, and
-        the clone is pointed at the bit bucket: reads are refused, writes land in a page that
-        nobody reads. If clear, the change is refused until the server has removed the clone.
+        The attribute as the owner finds it. While it is set, the owner can change an entry that
+        has a live clone, and the clone is pointed at the bit bucket: reads are refused, writes land
+        in a page that nobody reads. While it is clear, the change is refused until the server has
+        removed the clone.
     bit_bucket
         That page, as a TCE that permits writing only.
     """
+
+    implemented = LiobnAttribute.BIT_BUCKET_ALLOWED
 
     def __init__(
         self,
@@ -69,9 +72,15 @@ class RtceTable(VirtualWindow):
         bit_bucket: TranslationControlEntry,
     ):
         super().__init__(liobn=liobn, owner=owner, pages=pages)
-        self.bit_bucket_allowed = bit_bucket_allowed
+        if bit_bucket_allowed:
+            self.attributes = LiobnAttribute.BIT_BUCKET_ALLOWED
         self._bit_bucket = bit_bucket
         self._clones: dict[int, Clone] = {}
+
+    @property
+    def bit_bucket_allowed(self) -> bool:
+        """Whether entries can be changed while clones of them live."""
+        return LiobnAttribute.BIT_BUCKET_ALLOWED in self.attributes
 
     def state(self, index: int) -> RtceState:
         """State of the entry at `index`."""

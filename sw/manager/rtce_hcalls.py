@@ -3,7 +3,13 @@
 Redirected RDMA gives the adapter a clone of the client's TCE, and the data never passes a
 processor; Copy RDMA lets the partition manager copy. Both reach only what the client has mapped in
 its own window, with the access it has mapped it for, while the connection is open.
+
+Where LoPAR is silent: an I/O bus address inside a page is refused as one outside the window; only
+windows of an adapter take clones, since nothing but the adapter does DMA; and a clone stored over
+another one ends that other one, as any entry that the server stores there.
 """
+
+from collections.abc import Sequence
 
 from byway.sw.contract.records import TranslationControlEntry
 from byway.sw.manager.connection import ServerEnd
@@ -26,7 +32,7 @@ MAXIMUM_COPY = 128 * 1024
 
 
 class RtceHcalls(HcallFamily):
-    """H_PUT_RTCE, H_REMOVE_RTCE, H_COPY_RDMA."""
+    """H_PUT_RTCE, H_PUT_RTCE_INDIRECT, H_REMOVE_RTCE, H_COPY_RDMA."""
 
     @hcall(code_and_value)
     def h_put_rtce(
@@ -39,19 +45,32 @@ class RtceHcalls(HcallFamily):
         the page. H_IN_USE: this very clone exists. H_RESOURCE: another clone of the entry lives;
         there is one at a time.
         """
-        end, r_index, window, index = self._redirection(r_liobn, r_ioba, liobn, ioba, count)
-        table = end.rtce_table
-        for done in range(count):
-            target = Clone(window, index + done)
-            state = table.state(r_index + done)
-            if not end.is_open or state is RtceState.UNUSED:
-                raise HcallRefusedError(ReturnCode.H_REMOTE_PARM, done)
-            if state is RtceState.LIVE_CLONE:
-                same = table.live_clone(r_index + done) == target
-                raise HcallRefusedError(
-                    ReturnCode.H_IN_USE if same else ReturnCode.H_RESOURCE, done
-                )
-            table.clone(r_index + done, target)
+        end = self._second_pane(r_liobn)
+        r_index = self._index(end.rtce_table, r_ioba, count)
+        window, index = self._adapter_range(liobn, ioba, count)
+        self._redirect(end, range(r_index, r_index + count), window, index)
+        return ReturnCode.H_SUCCESS, count
+
+    @hcall(code_and_value)
+    def h_put_rtce_indirect(
+        self, page: int, r_liobn: int, liobn: int, ioba: int, count: int
+    ) -> tuple[ReturnCode, int]:
+        """Clone the client's entries listed in the caller's page at `page`, from `ioba` on.
+
+        The list holds `count` I/O bus addresses; it is copied before it is looked at. As
+        H_PUT_RTCE, and H_PARAMETER: no such page, or `count` over 512. H_REMOTE_PARM with nothing
+        done: the value is the number, from 0, of the first listed address that is outside the
+        client's window.
+        """
+        end = self._second_pane(r_liobn)
+        window, index = self._adapter_range(liobn, ioba, count)
+        r_indexes = []
+        for number, r_ioba in enumerate(self._listed(page, count)):
+            r_index = end.rtce_table.index(r_ioba)
+            if r_index is None:
+                raise HcallRefusedError(ReturnCode.H_REMOTE_PARM, number)
+            r_indexes.append(r_index)
+        self._redirect(end, r_indexes, window, index)
         return ReturnCode.H_SUCCESS, count
 
     @hcall(code_and_value)
@@ -61,9 +80,12 @@ class RtceHcalls(HcallFamily):
         """Undo H_PUT_RTCE: the adapter's entries become `tce_value` with control bits 00.
 
         Returns how many are done. H_PARAMETER: no such second pane, adapter window or range.
-        Works after the connection has closed too, so that a server can clean up.
+        Works after the connection has closed too, so that a server can clean up. If a clone of the
+        client's entry lives elsewhere than at `ioba`, it stays, and so does its back pointer.
         """
-        end, r_index, window, index = self._redirection(r_liobn, r_ioba, liobn, ioba, count)
+        end = self._second_pane(r_liobn)
+        r_index = self._index(end.rtce_table, r_ioba, count)
+        window, index = self._adapter_range(liobn, ioba, count)
         page = TranslationControlEntry.from_int(tce_value).rpn
         unmapped = TranslationControlEntry(rpn=page)
         for number in range(count):
@@ -109,19 +131,36 @@ class RtceHcalls(HcallFamily):
         self._services.counters.bytes_copied[cause] += length
         return ReturnCode.H_SUCCESS
 
-    def _redirection(
-        self, r_liobn: int, r_ioba: int, liobn: int, ioba: int, count: int
-    ) -> tuple[ServerEnd, int, AdapterWindow, int]:
-        """Return the server's end, the index there, the adapter's window, the index there."""
+    def _second_pane(self, r_liobn: int) -> ServerEnd:
         end = self._services.directory.second_pane(self._caller, r_liobn)
-        r_index = end.rtce_table.index(r_ioba, count) if end else None
-        if end is None or r_index is None:
+        if end is None:
             raise HcallRefusedError(ReturnCode.H_PARAMETER)
+        return end
+
+    def _adapter_range(self, liobn: int, ioba: int, count: int) -> tuple[AdapterWindow, int]:
+        """Return the caller's window of the adapter, and the index of `count` entries in it."""
         window = self._services.directory.window(self._caller, liobn, AdapterWindow)
-        index = window.index(ioba, count) if window else None
-        if window is None or index is None:
+        if window is None:
             raise HcallRefusedError(ReturnCode.H_PARAMETER)
-        return end, r_index, window, index
+        return window, self._index(window, ioba, count)
+
+    @staticmethod
+    def _redirect(
+        end: ServerEnd, r_indexes: Sequence[int], window: AdapterWindow, index: int
+    ) -> None:
+        """Clone the client's entries at `r_indexes`, one after the other, from `index` on."""
+        table = end.rtce_table
+        for done, r_index in enumerate(r_indexes):
+            target = Clone(window, index + done)
+            state = table.state(r_index)
+            if not end.is_open or state is RtceState.UNUSED:
+                raise HcallRefusedError(ReturnCode.H_REMOTE_PARM, done)
+            if state is RtceState.LIVE_CLONE:
+                same = table.live_clone(r_index) == target
+                raise HcallRefusedError(
+                    ReturnCode.H_IN_USE if same else ReturnCode.H_RESOURCE, done
+                )
+            table.clone(r_index, target)
 
     def _pane(self, liobn: int, refusal: ReturnCode) -> VirtualWindow:
         """Return the caller's own window `liobn`, or its partner's behind an open second pane."""

@@ -11,6 +11,7 @@ Source: LoPAR, "Translation Control Entries" and "LIOBN Attributes".
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import IntFlag
 from typing import TYPE_CHECKING
 
 from byway.sw.contract.records import TranslationControlEntry
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from byway.sw.manager.partition import Partition
     from byway.sw.manager.rtce import RtceTable
 
-__all__ = ["UNMAPPED", "AdapterWindow", "VirtualWindow", "Window", "is_mapped"]
+__all__ = ["UNMAPPED", "AdapterWindow", "LiobnAttribute", "VirtualWindow", "Window", "is_mapped"]
 
 UNMAPPED = TranslationControlEntry()
 """Control bits 00: every access is a page fault."""
@@ -30,6 +31,13 @@ UNMAPPED = TranslationControlEntry()
 def is_mapped(entry: TranslationControlEntry) -> bool:
     """Whether `entry` permits any access."""
     return bool(entry.read or entry.write)
+
+
+class LiobnAttribute(IntFlag):
+    """What the owner of a window chooses for it."""
+
+    BIT_BUCKET_ALLOWED = 1
+    """An entry can be changed while a clone of it lives; the clone then leads to the bit bucket."""
 
 
 class Window(ABC):
@@ -43,12 +51,26 @@ class Window(ABC):
         The partition that may change its TCEs.
     pages
         Number of TCEs.
+
+    Attributes
+    ----------
+    attributes
+        As the owner has set them.
     """
+
+    implemented = LiobnAttribute(0)
+    """Attributes that a window of this kind has."""
 
     def __init__(self, *, liobn: int, owner: "Partition", pages: int):
         self.liobn = liobn
         self.owner = owner
         self.pages = pages
+        self.attributes = LiobnAttribute(0)
+
+    def change_attributes(self, reset_mask: int, set_mask: int) -> None:
+        """Reset, then set the attributes in the masks; others than the implemented ones stay 0."""
+        changed = int(self.attributes) & ~reset_mask | set_mask
+        self.attributes = LiobnAttribute(changed & self.implemented)
 
     def index(self, ioba: int, count: int = 1) -> int | None:
         """Index of the TCE of `ioba`; None unless it is page aligned and has `count` TCEs."""

@@ -1,11 +1,16 @@
-"""Hcalls that change a partition's own windows (LoPAR, "TCE Access").
+"""Hcalls that change a partition's own windows (LoPAR, "TCE Access" and "LIOBN Attributes").
 
 They serve both kinds of window alike: that of a virtual adapter, and those of the rings of an
-adapter that the partition owns. A partition maps its own pages and no others.
+adapter that the partition owns. A partition maps its own pages and no others; what it was granted
+comes into its adapter's windows by H_PUT_RTCE alone.
+
+Where LoPAR is silent: an I/O bus address inside a page is refused as one outside the window, and a
+call that cannot change every entry of its range changes none.
 """
 
 from byway.sw.contract.records import TranslationControlEntry
 from byway.sw.manager.hcall_boundary import (
+    MAXIMUM_ENTRIES,
     HcallFamily,
     HcallRefusedError,
     code_alone,
@@ -16,16 +21,14 @@ from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.manager.tables import Window, is_mapped
 
-__all__ = ["MAXIMUM_TCES", "TceHcalls"]
-
-MAXIMUM_TCES = 512
-"""TCEs that one call changes at most: a page of them."""
+__all__ = ["TceHcalls"]
 
 _FOREIGN_PAGE = ~(PAGE_SIZE - 1) & (1 << 64) - 1
+_NEGATIVE = 1 << 63
 
 
 class TceHcalls(HcallFamily):
-    """H_PUT_TCE, H_GET_TCE, H_STUFF_TCE, H_PUT_TCE_INDIRECT."""
+    """H_PUT_TCE, H_GET_TCE, H_STUFF_TCE, H_PUT_TCE_INDIRECT, H_LIOBN_ATTRIBUTES."""
 
     @hcall(code_alone)
     def h_put_tce(self, liobn: int, ioba: int, tce: int) -> ReturnCode:
@@ -64,7 +67,7 @@ class TceHcalls(HcallFamily):
         """
         window = self._own_window(liobn)
         self._index(window, ioba, 1)
-        if count > MAXIMUM_TCES:
+        if count > MAXIMUM_ENTRIES:
             raise HcallRefusedError(ReturnCode.H_P4)
         index = self._index(window, ioba, count)
         self._replace(window, index, [self._to_physical(tce)] * count)
@@ -74,37 +77,39 @@ class TceHcalls(HcallFamily):
     def h_put_tce_indirect(self, liobn: int, ioba: int, page: int, count: int) -> ReturnCode:
         """Store the first `count` TCEs of the list in the caller's page at `page`, from `ioba` on.
 
-        The list is big-endian, 8 bytes an entry. It is copied before it is looked at, and looked
-        at wholly before anything is stored. H_PARAMETER: `count` over 512, no such window, range,
-        list or memory. H_RESOURCE: a live clone holds one of the entries.
+        The list is copied before it is looked at, and looked at wholly before anything is stored.
+        H_FUNCTION: `liobn` is negative, which would name several windows (the Multi-TCE-Table
+        option). H_PARAMETER: `count` over 512, no such window, range, list or memory. H_RESOURCE: a
+        live clone holds one of the entries.
         """
-        if count > MAXIMUM_TCES:
-            raise HcallRefusedError(ReturnCode.H_PARAMETER)
+        if liobn & _NEGATIVE:
+            raise HcallRefusedError(ReturnCode.H_FUNCTION)
         window = self._own_window(liobn)
         index = self._index(window, ioba, count)
-        if page % PAGE_SIZE or page >= self._caller.memory.size:
-            raise HcallRefusedError(ReturnCode.H_PARAMETER)
-        size = TranslationControlEntry.SIZE
-        listed = self._caller.memory.read(page, count * size)
-        entries = [
-            self._to_physical(int.from_bytes(listed[at : at + size], "big"))
-            for at in range(0, len(listed), size)
-        ]
+        entries = [self._to_physical(tce) for tce in self._listed(page, count)]
         self._replace(window, index, entries)
         return ReturnCode.H_SUCCESS
+
+    @hcall(code_and_value)
+    def h_liobn_attributes(
+        self, liobn: int, reset_mask: int, set_mask: int
+    ) -> tuple[ReturnCode, int]:
+        """Reset, then set bits of the `LiobnAttribute` of a window; return what they are then.
+
+        Bits that the window does not have are ignored and returned as 0. A client may change the
+        bit bucket's while clones live: the next change of an entry goes by the new value.
+        H_PARAMETER: no such window. A second pane is none of the server's: its attributes are the
+        client's.
+        """
+        window = self._own_window(liobn)
+        window.change_attributes(reset_mask, set_mask)
+        return ReturnCode.H_SUCCESS, int(window.attributes)
 
     def _own_window(self, liobn: int) -> Window:
         window = self._services.directory.window(self._caller, liobn, Window)
         if window is None:
             raise HcallRefusedError(ReturnCode.H_PARAMETER)
         return window
-
-    @staticmethod
-    def _index(window: Window, ioba: int, count: int) -> int:
-        index = window.index(ioba, count)
-        if index is None:
-            raise HcallRefusedError(ReturnCode.H_PARAMETER)
-        return index
 
     def _to_physical(self, tce: int) -> TranslationControlEntry:
         """Return `tce` with its physical page; as it is, if it maps nothing."""

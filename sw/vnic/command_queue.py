@@ -18,7 +18,7 @@ from byway.sw.vnic.codes import (
     Initialisation,
 )
 from byway.sw.vnic.commands import initialisation
-from byway.sw.vnic.queue import ElementRing
+from byway.sw.vnic.queue import ElementRing, enable_interrupt
 from byway.sw.vnic.window import DmaWindow
 
 __all__ = ["CommandHandler", "CommandQueue"]
@@ -91,6 +91,7 @@ class CommandQueue:
         if code not in (ReturnCode.H_SUCCESS, ReturnCode.H_CLOSED):
             raise RuntimeError(f"H_REG_CRQ: {code.name}")
         self._ring = ElementRing(self._end.owner.memory, self._buffer, _ELEMENT)
+        enable_interrupt(self._end, self._end.irq)
         if code is ReturnCode.H_SUCCESS:
             self.send(initialisation(Initialisation.INIT))
 

@@ -12,9 +12,10 @@ from byway.sw.manager.connection import VirtualEnd
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
 from byway.sw.manager.memory import PartitionMemory
 from byway.sw.manager.return_codes import ReturnCode
+from byway.sw.manager.vioctl import VioSubfunction
 from byway.sw.vnic.window import DmaBuffer, DmaWindow
 
-__all__ = ["ElementRing", "SubQueue", "SubQueueSender"]
+__all__ = ["ElementRing", "SubQueue", "SubQueueSender", "enable_interrupt"]
 
 _SUB_ELEMENT = 32
 
@@ -49,6 +50,11 @@ class ElementRing:
             self._memory.write(at, b"\0")
             self._next = (self._next + 1) % self._entries
             yield content
+
+
+def enable_interrupt(end: VirtualEnd, irq: int) -> None:
+    """Let elements that come from now on interrupt: registering their queue has disabled that."""
+    end.owner.hcalls.h_vioctl(end.unit, VioSubfunction.ENABLE_VIO_INTERRUPT, irq, 0, 0)
 
 
 class SubQueue:
@@ -95,6 +101,8 @@ class SubQueue:
             window.free(self._buffer)
             raise RuntimeError(f"H_REG_SUB_CRQ: {code.name}")
         end.owner.on_interrupt(irq, on_interrupt)
+        if on_interrupt is not None:
+            enable_interrupt(end, irq)
         self._ring = ElementRing(end.owner.memory, self._buffer, _SUB_ELEMENT)
 
     def take(self) -> Iterator[bytes]:

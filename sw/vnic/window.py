@@ -7,13 +7,12 @@ them, as many in one hcall as it can. Page 0 is left out, so that no buffer has 
 from typing import NamedTuple
 
 from byway.sw.contract.records import TranslationControlEntry
+from byway.sw.manager.hcall_boundary import MAXIMUM_ENTRIES
 from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.manager.partition import Partition
 from byway.sw.manager.return_codes import ReturnCode
 
 __all__ = ["DmaBuffer", "DmaWindow", "pages_of"]
-
-_MAXIMUM_TCES = 512
 
 
 class DmaBuffer(NamedTuple):
@@ -111,10 +110,10 @@ class DmaWindow:
         count = pages_of(address, length)
         first = address // PAGE_SIZE
         ioba = self.reserve(count)
-        for done in range(0, count, _MAXIMUM_TCES):
+        for done in range(0, count, MAXIMUM_ENTRIES):
             tces = [
                 TranslationControlEntry(read=read, write=write, rpn=page).to_int()
-                for page in range(first + done, first + min(done + _MAXIMUM_TCES, count))
+                for page in range(first + done, first + min(done + MAXIMUM_ENTRIES, count))
             ]
             code = self._put(ioba + done * PAGE_SIZE, tces)
             if code is not ReturnCode.H_SUCCESS:
@@ -132,8 +131,8 @@ class DmaWindow:
         """
         count = pages_of(ioba, length)
         base = ioba - ioba % PAGE_SIZE
-        for done in range(0, count, _MAXIMUM_TCES):
-            part = min(_MAXIMUM_TCES, count - done)
+        for done in range(0, count, MAXIMUM_ENTRIES):
+            part = min(MAXIMUM_ENTRIES, count - done)
             code = self._hcalls.h_stuff_tce(self.liobn, base + done * PAGE_SIZE, 0, part)
             if code is not ReturnCode.H_SUCCESS:
                 return code

@@ -46,6 +46,7 @@ from byway.sw.manager.connection import VirtualConnection, VirtualEnd
 from byway.sw.manager.manager import PartitionManager
 from byway.sw.manager.partition import Partition
 from byway.sw.manager.return_codes import ReturnCode
+from byway.sw.manager.vioctl import VioSubfunction
 
 FAULT_QUEUE = 4
 BUSY_READS = 3
@@ -346,6 +347,12 @@ class Machine:
         assert code is ReturnCode.H_SUCCESS
         return address
 
+    @staticmethod
+    def enable_interrupt(end: VirtualEnd, irq: int) -> None:
+        """Let the queue of `end` with the source `irq` interrupt."""
+        wanted = (end.unit, VioSubfunction.ENABLE_VIO_INTERRUPT, irq, 0, 0)
+        assert end.owner.hcalls.h_vioctl(*wanted) == (ReturnCode.H_SUCCESS, 0, 0)
+
     def open(self, connection: VirtualConnection, *, ioba: int = 0) -> tuple[int, int]:
         """Register a CRQ of one page at both ends; return the addresses of client's, server's."""
         addresses = []
@@ -353,6 +360,7 @@ class Machine:
         for end in connection:
             addresses.append(self.map_new_page(end, ioba))
             assert end.owner.hcalls.h_reg_crq(end.unit, ioba, PAGE_SIZE) in expected
+            self.enable_interrupt(end, end.irq)
         assert connection.client.is_open
         return addresses[0], addresses[1]
 
@@ -434,3 +442,15 @@ class Share:
 @pytest.fixture(scope="session")
 def share() -> Share:
     return Share()
+
+
+@pytest.fixture
+def world(shared: SharedMachine) -> Any:
+    """A machine with something of every kind that an hcall can name wrongly."""
+    return _neighbour("hcall_world").World(shared)
+
+
+@pytest.fixture(scope="session")
+def hcall_model() -> Any:
+    """The plain model of the partition manager's tables."""
+    return _neighbour("hcall_model")

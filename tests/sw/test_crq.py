@@ -30,6 +30,7 @@ def sub(shared):
     pages = [shared.map_new_page(server, ioba) for ioba in (4 * PAGE, 5 * PAGE)]
     code, handle, irq = shared.hosting.hcalls.h_reg_sub_crq(server.unit, 4 * PAGE, 2 * PAGE)
     assert code is ReturnCode.H_SUCCESS
+    shared.enable_interrupt(server, irq)
     return handle, irq, pages
 
 

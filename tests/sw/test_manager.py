@@ -16,6 +16,7 @@ from byway.sw.manager.adapter_sharing import FaultRecord, HardwareError
 from byway.sw.manager.manager import PartitionManager
 from byway.sw.manager.memory import PartitionFault
 from byway.sw.manager.return_codes import ReturnCode
+from byway.sw.manager.tables import UNMAPPED
 
 PAGE = 4096
 COMMAND = 0x80 << 56
@@ -233,6 +234,7 @@ def test_a_dead_client_leaves_no_way_to_its_memory(shared):
     assert hardware.dma_read(1, 0, 6) == b"secret"
     manager.terminate(shared.hosted)
     assert hardware.dma_read(1, 0, 6) is None
+    assert {client.window.entry(index) for index in range(client.window.pages)} == {UNMAPPED}
     assert shared.hosting.hcalls.h_put_rtce(*place) == (ReturnCode.H_REMOTE_PARM, 0)
     copy = shared.hosting.hcalls.h_copy_rdma
     assert copy(6, server.r_liobn, 4 * PAGE, server.liobn, 0) is ReturnCode.H_SOURCE_PARM

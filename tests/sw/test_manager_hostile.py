@@ -26,10 +26,13 @@ HCALLS = {
 def test_every_hcall_of_the_first_list_is_attacked():
     assert sorted(HCALLS) == [
         "h_copy_rdma",
+        "h_enable_crq",
         "h_free_crq",
         "h_free_sub_crq",
         "h_get_tce",
+        "h_liobn_attributes",
         "h_put_rtce",
+        "h_put_rtce_indirect",
         "h_put_tce",
         "h_put_tce_indirect",
         "h_reg_crq",
@@ -39,6 +42,7 @@ def test_every_hcall_of_the_first_list_is_attacked():
         "h_send_sub_crq",
         "h_send_sub_crq_indirect",
         "h_stuff_tce",
+        "h_vioctl",
     ]
 
 

@@ -130,6 +130,21 @@ def test_indirect_refuses_the_whole_list_and_stores_nothing(window):
     assert [get(liobn, n * PAGE)[1] for n in range(5, 8)] == [0, 0, 0]
 
 
+def test_indirect_copies_no_more_than_it_stores_and_takes_a_whole_page(window):
+    owner, liobn = window
+    page = write_list(owner, [0x3003] + [NOWHERE | 3] * 511)
+    put = owner.hcalls.h_put_tce_indirect
+    assert put(liobn, 5 * PAGE, page, 1) is ReturnCode.H_SUCCESS
+    assert put(liobn, END, page, 0) is ReturnCode.H_SUCCESS
+    assert put(liobn, END, page, 1) is ReturnCode.H_PARAMETER
+
+
+def test_indirect_for_several_windows_is_no_function_of_this_machine(window):
+    owner, _liobn = window
+    for liobn in (1 << 63, (1 << 64) - 1):
+        assert owner.hcalls.h_put_tce_indirect(liobn, 8, 8, 513) is ReturnCode.H_FUNCTION
+
+
 def test_the_adapters_table_holds_physical_pages(shared):
     owner, liobn = shared.hosting, shared.adapter.liobn[1]
     owner.hcalls.h_put_tce(liobn, 5 * PAGE, 7 * PAGE | 1)
