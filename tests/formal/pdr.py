@@ -1,0 +1,60 @@
+"""Proves assertions without a bound, by property directed reachability of ABC.
+
+Beside SymbiYosys' own use of it, the design is made smaller first: registers that are equal, or
+constant, in every reachable state are merged. That is what makes the larger proofs end in minutes.
+"""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.hdl import Elaboratable
+
+__all__ = ["prove"]
+
+_TO_AIGER = """
+read_rtlil top.il
+prep -top top
+memory_nordff
+async2sync
+chformal -assume -early
+formalff -setundef -clk2ff -ff2anyinit -hierarchy
+chformal -live -fair -cover -remove
+flatten
+setundef -undriven -anyseq
+setattr -unset keep
+delete -output
+opt -full
+techmap
+memory_map -formal
+formalff -clk2ff -ff2anyinit
+simplemap
+dffunmap
+aigmap
+opt_clean
+write_aiger -I -B -zinit -no-startoffset -map top.aim top.aig
+"""
+_YOSYS = "import sys; from pyosys.libyosys import Design, run_pass; run_pass(sys.argv[1], Design())"
+_SMALLER = "fold; strash; scleanup; ssweep; scorr; dc2; scorr; dc2"
+
+
+def prove(folder: pathlib.Path, design: Elaboratable, *options: str) -> None:
+    """Prove the assertions of `design`; fails the test, with the end of ABC's log, unless it can.
+
+    Files are written to `folder`. `options` are those of ABC's ``pdr``.
+    """
+    pyosys = pytest.importorskip("pyosys")
+    abc = pathlib.Path(pyosys.__file__).with_name("yosys-abc")
+    (folder / "top.il").write_text(rtlil.convert(design, name="top", ports=[]))
+    (folder / "to_aiger.ys").write_text(_TO_AIGER)
+    pdr = " ".join(["pdr", "-v", *options])
+    for command in (
+        [sys.executable, "-c", _YOSYS, "script to_aiger.ys"],
+        [str(abc), "-c", f"read_aiger top.aig; {_SMALLER}; {pdr}; write_cex -n top.cex"],
+    ):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        log = done.stdout + done.stderr
+        assert done.returncode == 0, log
+    assert "Property proved." in log, "\n".join(log.splitlines()[-30:])
