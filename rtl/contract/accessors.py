@@ -193,8 +193,7 @@ def _register_classes(group: Group) -> Iterator[str]:
         if isinstance(member, Group):
             make, arguments = _title(member.type_name), ""
         else:
-            writable = any(field.writable for field in member.fields)
-            make = "ReadWriteRegister" if writable else "ReadOnlyRegister"
+            make = "ReadWriteRegister" if member.writable else "ReadOnlyRegister"
             arguments = f", {_fields_title(group, member)}"
         if member.count is None:
             offset = f"base + 0x{member.offset:02X}"

@@ -2,7 +2,8 @@
 
 `register_space` and `records` are trees of `Group`, `Register` and `Field`, from which the register
 bank and everything generated are made. For the RTL there are three short ways in: `record` gives
-the layout of a record in memory, `codes` an enumeration, `constant` a number of the identity page.
+the layout of a record in memory, `codes` an enumeration, `constant` a number of the identity page;
+`external` is for what implements an external array.
 The source is compiled once for each set of parameters. What the register bank could not build is
 refused here, so that it can build any tree it is given.
 """
@@ -17,7 +18,7 @@ from typing import Any
 from amaranth import unsigned
 from amaranth.lib import data
 from systemrdl.compiler import RDLCompiler
-from systemrdl.node import AddressableNode, FieldNode, RegNode, RootNode
+from systemrdl.node import AddressableNode, AddrmapNode, FieldNode, RegNode, RootNode
 from systemrdl.rdltypes.builtin_enums import OnWriteType
 from systemrdl.rdltypes.user_enum import UserEnum
 
@@ -36,6 +37,7 @@ __all__ = [
     "constant",
     "elaborate",
     "enumerations",
+    "external",
     "record",
     "records",
     "register_space",
@@ -48,8 +50,8 @@ WORD_BITS = 32
 
 #: The adapter page's interrupt summary has a bit for each ring, 32 in all.
 MAXIMUM_RINGS = 32
-#: The manager page has room for this many windows.
-MAXIMUM_WINDOWS = 128
+#: The window page has room for this many windows.
+MAXIMUM_WINDOWS = 256
 
 
 class FieldKind(enum.Enum):
@@ -75,6 +77,8 @@ class Field:
     ----------
     low, width : int
         Position of the least bit in the register; number of bits.
+    reset : int or None
+        Value after reset; None if the contract promises none.
     modify : bool
         The bank tells of software's writes through the one-cycle output ``modify``.
     write_one_clears : bool
@@ -87,7 +91,7 @@ class Field:
     description: str
     low: int
     width: int
-    reset: int
+    reset: int | None
     kind: FieldKind
     readable: bool
     writable: bool
@@ -113,6 +117,8 @@ class Register:
         Elements; None if it is no array.
     stride : int
         Bytes from one element of an array to the next.
+    external : bool
+        It lies outside of the register bank, as all that is in it. The outermost is an array.
     width : int
         Bits.
     """
@@ -122,8 +128,25 @@ class Register:
     offset: int
     count: int | None
     stride: int
+    external: bool
     width: int
     fields: tuple[Field, ...]
+
+    @property
+    def readable(self) -> bool:
+        """Software may read it."""
+        return any(field.readable for field in self.fields)
+
+    @property
+    def writable(self) -> bool:
+        """Software may write it."""
+        return any(field.writable for field in self.fields)
+
+    def registers(
+        self, path: tuple[str | int, ...] = (), address: int = 0
+    ) -> Iterator[tuple[tuple[str | int, ...], int, "Register"]]:
+        """Itself, as `Group.registers` gives what is in a group."""
+        yield path, address, self
 
 
 @dataclass(frozen=True)
@@ -140,24 +163,44 @@ class Group:
     offset: int
     count: int | None
     stride: int
+    external: bool
     size: int
     members: tuple["Group | Register", ...]
 
     def registers(
-        self, path: tuple[str | int, ...] = (), address: int = 0
+        self, path: tuple[str | int, ...] = (), address: int = 0, *, external: bool = True
     ) -> Iterator[tuple[tuple[str | int, ...], int, Register]]:
         """Every single register below: path from here, byte address from here, register.
 
         A path holds names and, after the name of an array, an index: ``("ring", 1, "size")``.
+        Those of external arrays are left out unless `external`.
         """
+        for place, start, member in self._elements(path, address):
+            if member.external and not external:
+                continue
+            if isinstance(member, Group):
+                yield from member.registers(place, start, external=external)
+            else:
+                yield from member.registers(place, start)
+
+    def externals(
+        self, path: tuple[str | int, ...] = (), address: int = 0
+    ) -> Iterator[tuple[tuple[str | int, ...], int, "Group | Register"]]:
+        """Every external array below: path from here, byte address of its first element, array."""
+        for member in self.members:
+            if member.external:
+                yield (*path, member.name), address + member.offset, member
+        for place, start, member in self._elements(path, address):
+            if isinstance(member, Group) and not member.external:
+                yield from member.externals(place, start)
+
+    def _elements(
+        self, path: tuple[str | int, ...], address: int
+    ) -> Iterator[tuple[tuple[str | int, ...], int, "Group | Register"]]:
         for member in self.members:
             for index in [None] if member.count is None else range(member.count):
                 place = (*path, member.name) if index is None else (*path, member.name, index)
-                start = address + member.offset + (index or 0) * member.stride
-                if isinstance(member, Group):
-                    yield from member.registers(place, start)
-                else:
-                    yield place, start, member
+                yield place, address + member.offset + (index or 0) * member.stride, member
 
 
 @functools.cache
@@ -197,12 +240,37 @@ def register_space(*, rings: int | None = None, windows: int | None = None) -> G
             raise ValueError(f"{page.name} must have pages of {PAGE_BYTES} bytes for itself")
     for path, _address, register in space.registers():
         for field in register.fields:
-            _check(".".join(map(str, (*path, field.name))), field)
+            _check(_dotted((*path, field.name)), field, external=register.external)
+    for path, address, array in space.externals():
+        _check_external(_dotted(path), address, array)
     return space
 
 
-def _check(path: str, field: Field) -> None:
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def _check_external(path: str, address: int, array: Group | Register) -> None:
+    """Refuse an external array that could not be reached by bits of an address."""
+    if array.count is None:
+        raise ValueError(f"{path} must be an array to be external")
+    room = array.stride << (array.count - 1).bit_length()
+    if array.stride & (array.stride - 1) or address % room:
+        raise ValueError(
+            f"{path}, external, must have a stride that is a power of two, "
+            "and lie at a multiple of its size rounded up to one"
+        )
+    for place, _address, register in array.registers():
+        for field in register.fields:
+            if field.kind is not FieldKind.STORAGE or not field.readable or field.modify:
+                name = _dotted((path, *place, field.name))
+                raise ValueError(f"{name} must be what software wrote, as it is external")
+
+
+def _check(path: str, field: Field, *, external: bool) -> None:
     """Refuse what the register bank could not build."""
+    if field.reset is None and not external:
+        raise ValueError(f"{path} must have a reset value, as it is not external")
     if field.kind is FieldKind.HARDWARE and field.writable:
         if not (field.write_one_clears and field.modify):
             raise ValueError(f"{path}, hardware's, must be written through woclr and swmod only")
@@ -212,6 +280,19 @@ def _check(path: str, field: Field) -> None:
         raise ValueError(f"{path} must have woclr, as it has hwset")
     if field.modify and field.low // WORD_BITS != field.high // WORD_BITS:
         raise ValueError(f"{path} must lie in one {WORD_BITS}-bit access to have swmod")
+
+
+@functools.cache
+def external(path: str) -> Group | Register:
+    """An external array, as ``external("window.window")``, of the source's default parameters.
+
+    Raises
+    ------
+    KeyError
+        If there is no such array.
+    """
+    arrays = {_dotted(place): array for place, _address, array in register_space().externals()}
+    return _find(arrays, path, "external array")
 
 
 @functools.cache
@@ -309,6 +390,8 @@ def _place(node: AddressableNode) -> dict[str, Any]:
         "offset": node.raw_address_offset,
         "count": dimensions[0] if dimensions else None,
         "stride": node.array_stride or 0,
+        # To the compiler every addrmap is external, and what is in one is not.
+        "external": node.external and not isinstance(node, AddrmapNode),
     }
 
 
@@ -363,7 +446,7 @@ def _field(node: FieldNode) -> Field:
         description=_text(node.get_property("desc")),
         low=node.low,
         width=node.width,
-        reset=reset if isinstance(reset, int) else 0,
+        reset=reset if isinstance(reset, int) else None,
         kind=kind,
         readable=node.is_sw_readable,
         writable=writable,

@@ -29,33 +29,68 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from byway.rtl.bus.axi4 import AXI4Signature
+from byway.rtl.contract.external import ExternalSignature
 from byway.rtl.translation.fault import FaultLog, FaultRecordLayout, FaultStatusSignature
 from byway.rtl.translation.invalidator import Invalidator
 from byway.rtl.translation.iotlb import check_geometry
 from byway.rtl.translation.outstanding import check_outstanding
 from byway.rtl.translation.read_path import ReadPath
 from byway.rtl.translation.request import channel_fields
+from byway.rtl.translation.tables import BINDINGS, WINDOWS, BindingTable, WindowTable
 from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.walker import Walker, check_data_width
 from byway.rtl.translation.window import (
-    BindingSignature,
+    BindingLookupSignature,
     InvalidateSignature,
-    WindowSignature,
+    WindowLookupSignature,
     check_requesters,
+    check_user_width,
     check_windows,
 )
 from byway.rtl.translation.write_path import WritePath
 
-__all__ = ["TranslationBridge"]
+__all__ = ["TranslationAgent", "TranslationBridge"]
 
 
-class TranslationBridge(wiring.Component):
-    """Translates and isolates an AXI4 master.
+def _shared_members(
+    *,
+    windows: int,
+    addr_width: int,
+    data_width: int,
+    id_width: int,
+    user_width: int,
+    iotlb_sets: int,
+    iotlb_ways: int,
+    outstanding: int,
+) -> dict[str, Any]:
+    """Members of agent and bridge alike; raises `ValueError` if a parameter is out of range."""
+    check_user_width(user_width)
+    check_geometry(sets=iotlb_sets, ways=iotlb_ways)
+    check_windows(windows)
+    check_data_width(data_width)
+    check_outstanding(outstanding)
+    widths = {"addr_width": addr_width, "data_width": data_width, "user_width": user_width}
+    return {
+        "s_axi": In(AXI4Signature(**widths, id_width=id_width)),
+        "m_axi": Out(AXI4Signature(**widths, id_width=id_width + 1)),
+        "invalidate": In(InvalidateSignature()),
+        "fault_status": Out(FaultStatusSignature()),
+        "fault_record": Out(FaultRecordLayout()),
+        "fault_address": Out(64),
+        "iotlb_hit": Out(1),
+        "iotlb_miss": Out(1),
+        "fault": Out(1),
+        "idle": Out(1),
+    }
+
+
+class TranslationAgent(wiring.Component):
+    """Translates and isolates an AXI4 master by bindings and windows that it looks up elsewhere.
 
     Parameters
     ----------
-    requesters, windows : int
-        How many of each there are. A requester from `requesters` on is bound to nothing.
+    windows : int
+        How many there are: 1 to 256.
     addr_width, data_width, id_width, user_width : int
         Widths in bits of the master's fields. The memory bus has the same, and one bit of ID more:
         set for reads of the walker, clear for the master's. Page numbers that are too large for
@@ -71,8 +106,8 @@ class TranslationBridge(wiring.Component):
         The master; its AxUSER names the requester.
     m_axi : Out(AXI4Signature(...))
         The memory bus. AxUSER is handed on; reads of the walker carry the requester they are for.
-    binding, window : In(BindingSignature()).array(requesters), In(WindowSignature()).array(windows)
-        Configuration.
+    binding_lookup, window_lookup : Out(BindingLookupSignature()), Out(WindowLookupSignature())
+        Configuration. No window from `windows` on is enabled.
     invalidate : In(InvalidateSignature())
         Taking back.
     fault_status, fault_record, fault_address : Out(...)
@@ -90,8 +125,8 @@ class TranslationBridge(wiring.Component):
 
     s_axi: Any
     m_axi: Any
-    binding: Any
-    window: Any
+    binding_lookup: Any
+    window_lookup: Any
     invalidate: Any
     fault_status: Any
     fault_record: data.View
@@ -104,8 +139,7 @@ class TranslationBridge(wiring.Component):
     def __init__(
         self,
         *,
-        requesters: int = 2,
-        windows: int = 4,
+        windows: int = 16,
         addr_width: int = 64,
         data_width: int = 64,
         id_width: int = 6,
@@ -114,55 +148,42 @@ class TranslationBridge(wiring.Component):
         iotlb_ways: int = 2,
         outstanding: int = 128,
     ):
-        check_requesters(requesters, user_width=user_width)
-        check_geometry(sets=iotlb_sets, ways=iotlb_ways)
-        check_windows(windows)
-        check_data_width(data_width)
-        check_outstanding(outstanding)
         self._widths = {
             "addr_width": addr_width,
             "data_width": data_width,
             "id_width": id_width,
             "user_width": user_width,
         }
+        self._windows = windows
         self._outstanding = outstanding
-        self._translation = {
-            "requesters": requesters,
-            "windows": windows,
-            "iotlb_sets": iotlb_sets,
-            "iotlb_ways": iotlb_ways,
-            "room": min(outstanding, 8),
-        }
-        master = AXI4Signature(**self._widths)
-        memory = AXI4Signature(**{**self._widths, "id_width": id_width + 1})
+        self._iotlb = {"iotlb_sets": iotlb_sets, "iotlb_ways": iotlb_ways}
+        shared = _shared_members(
+            **self._widths, **self._iotlb, windows=windows, outstanding=outstanding
+        )
         super().__init__(
             {
-                "s_axi": In(master),
-                "m_axi": Out(memory),
-                "binding": In(BindingSignature()).array(requesters),
-                "window": In(WindowSignature()).array(windows),
-                "invalidate": In(InvalidateSignature()),
-                "fault_status": Out(FaultStatusSignature()),
-                "fault_record": Out(FaultRecordLayout()),
-                "fault_address": Out(64),
-                "iotlb_hit": Out(1),
-                "iotlb_miss": Out(1),
-                "fault": Out(1),
-                "idle": Out(1),
+                **shared,
+                "binding_lookup": Out(BindingLookupSignature()),
+                "window_lookup": Out(WindowLookupSignature()),
             }
         )
 
     def elaborate(self, platform):
         """Translate, then read and write; walk, log and invalidate beside them."""
         m = Module()
-        m.submodules.translator = translator = Translator(**self._translation, **self._widths)
+        m.submodules.translator = translator = Translator(
+            **self._widths,
+            **self._iotlb,
+            windows=self._windows,
+            room=min(self._outstanding, 8),
+        )
         m.submodules.walker = walker = Walker(
             **{name: width for name, width in self._widths.items() if name != "id_width"}
         )
         m.submodules.read_path = reads = ReadPath(**self._widths, outstanding=self._outstanding)
         m.submodules.write_path = writes = WritePath(**self._widths, outstanding=self._outstanding)
         m.submodules.fault_log = fault_log = FaultLog()
-        m.submodules.invalidator = invalidator = Invalidator(windows=len(self.window))
+        m.submodules.invalidator = invalidator = Invalidator(windows=self._windows)
 
         # The master's channels.
         for prefix, into in (
@@ -195,10 +216,8 @@ class TranslationBridge(wiring.Component):
                     m.d.comb += getattr(path.m_axi, name).eq(getattr(self.m_axi, name))
 
         # Configuration, invalidation and faults.
-        for own, inner in zip(
-            (*self.binding, *self.window), (*translator.binding, *translator.window), strict=True
-        ):
-            connect(m, flipped(own), inner)
+        connect(m, translator.binding_lookup, flipped(self.binding_lookup))
+        connect(m, translator.window_lookup, flipped(self.window_lookup))
         connect(m, flipped(self.invalidate), invalidator.invalidate)
         connect(m, invalidator.invalidation, translator.invalidate)
         m.d.comb += translator.hold.eq(invalidator.hold)
@@ -215,4 +234,98 @@ class TranslationBridge(wiring.Component):
 
         # Last of all: placed earlier, it makes the proof of the bridge take ten times as long.
         m.d.comb += self.idle.eq(invalidator.idle & ~invalidator.hold)
+        return m
+
+
+class TranslationBridge(wiring.Component):
+    """A translation agent with its tables of bindings and windows.
+
+    Parameters
+    ----------
+    requesters : int
+        How many there are: 1 to 256, and no more than AxUSER can name. A requester from
+        `requesters` on is bound to nothing.
+    windows, addr_width, data_width, id_width, user_width, iotlb_sets, iotlb_ways, outstanding : int
+        See `TranslationAgent`.
+
+    Members
+    -------
+    binding : In(ExternalSignature(BINDINGS, count=requesters))
+    window : In(ExternalSignature(WINDOWS, count=windows))
+        Configuration, from the register bank. It takes effect, for requests
+        that are let in from then on, the cycle after it is written.
+
+    All other members are those of `TranslationAgent`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    s_axi: Any
+    m_axi: Any
+    binding: Any
+    window: Any
+    invalidate: Any
+    fault_status: Any
+    fault_record: data.View
+    fault_address: Signal
+    idle: Signal
+    iotlb_hit: Signal
+    iotlb_miss: Signal
+    fault: Signal
+
+    def __init__(
+        self,
+        *,
+        requesters: int = 2,
+        windows: int = 16,
+        addr_width: int = 64,
+        data_width: int = 64,
+        id_width: int = 6,
+        user_width: int = 8,
+        iotlb_sets: int = 16,
+        iotlb_ways: int = 2,
+        outstanding: int = 128,
+    ):
+        check_requesters(requesters, user_width=user_width)
+        self._requesters = requesters
+        self._agent = {
+            "windows": windows,
+            "addr_width": addr_width,
+            "data_width": data_width,
+            "id_width": id_width,
+            "user_width": user_width,
+            "iotlb_sets": iotlb_sets,
+            "iotlb_ways": iotlb_ways,
+            "outstanding": outstanding,
+        }
+        self._shared = _shared_members(**self._agent)
+        super().__init__(
+            {
+                **self._shared,
+                "binding": In(ExternalSignature(BINDINGS, count=requesters)),
+                "window": In(ExternalSignature(WINDOWS, count=windows)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Join the agent and its tables."""
+        m = Module()
+        m.submodules.agent = agent = TranslationAgent(**self._agent)
+        m.submodules.binding_table = bindings = BindingTable(requesters=self._requesters)
+        m.submodules.window_table = windows = WindowTable(windows=self._agent["windows"])
+        connect(m, agent.binding_lookup, bindings.lookup)
+        connect(m, agent.window_lookup, windows.lookup)
+        connect(m, flipped(self.binding), bindings.registers)
+        connect(m, flipped(self.window), windows.registers)
+        for name, member in self._shared.items():
+            own, inner = getattr(self, name), getattr(agent, name)
+            if member.is_signature:
+                connect(m, inner, flipped(own))
+            elif member.flow == Out:
+                m.d.comb += own.eq(inner)
+            else:
+                m.d.comb += inner.eq(own)
         return m

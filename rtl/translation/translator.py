@@ -15,6 +15,8 @@ and only for a walk; reads that nobody takes never hold up writes, nor writes re
 Source: LoPAR, translation control entries; patent, authentication capability of the redirected DMA.
 """
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -28,11 +30,12 @@ from byway.rtl.translation.request import PAGE_BITS, AddressLayout, BurstCheck, 
 from byway.rtl.translation.walker import WalkedLayout, WalkLayout
 from byway.rtl.translation.window import (
     ENTRIES_BITS,
+    TABLE_BASE_BITS,
     WINDOW_BITS,
-    BindingSignature,
+    BindingLookupSignature,
     InvalidationLayout,
-    WindowSignature,
-    check_requesters,
+    WindowLookupSignature,
+    check_user_width,
 )
 
 __all__ = ["Translator"]
@@ -45,8 +48,8 @@ class Translator(wiring.Component):
 
     Parameters
     ----------
-    requesters, windows : int
-        How many of each there are. A requester from `requesters` on is bound to nothing.
+    windows : int
+        How many there are.
     addr_width, data_width, id_width, user_width : int
         Widths in bits of the requests' fields, and of the bus their bursts are for.
     iotlb_sets, iotlb_ways : int
@@ -60,8 +63,8 @@ class Translator(wiring.Component):
         Requests.
     translated_reads, translated_writes : Out(stream.Signature(TranslatedLayout(...)))
         The same requests in the same order, judged.
-    binding, window : In(BindingSignature()).array(requesters), In(WindowSignature()).array(windows)
-        Configuration.
+    binding_lookup, window_lookup : Out(BindingLookupSignature()), Out(WindowLookupSignature())
+        Configuration, looked up once for each request. No window from `windows` on is enabled.
     hold : In(1)
         Let no further request in.
     idle : Out(1)
@@ -69,7 +72,7 @@ class Translator(wiring.Component):
     invalidate : In(stream.Signature(InvalidationLayout(windows=windows)))
         For the IOTLB; only while on hold and idle.
     walk, walked : Out(stream.Signature(WalkLayout(...))), In(EventSignature(WalkedLayout()))
-        To and from a `Walker`. The payload of a walk that waits follows the window's table base.
+        To and from a `Walker`.
     fault : Out(EventSignature(FaultLayout()))
         Requests refused.
     iotlb_hit, iotlb_miss : Out(1)
@@ -85,8 +88,8 @@ class Translator(wiring.Component):
     writes: stream.Interface
     translated_reads: stream.Interface
     translated_writes: stream.Interface
-    binding: list
-    window: list
+    binding_lookup: Any
+    window_lookup: Any
     hold: Signal
     idle: Signal
     invalidate: stream.Interface
@@ -99,7 +102,6 @@ class Translator(wiring.Component):
     def __init__(
         self,
         *,
-        requesters: int = 2,
         windows: int = 4,
         addr_width: int = 64,
         data_width: int = 64,
@@ -109,10 +111,9 @@ class Translator(wiring.Component):
         iotlb_ways: int = 2,
         room: int = 8,
     ):
-        check_requesters(requesters, user_width=user_width)
+        check_user_width(user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
         check_room(room)
-        self.requesters = requesters
         self.windows = windows
         self.iotlb_sets = iotlb_sets
         self.iotlb_ways = iotlb_ways
@@ -129,8 +130,8 @@ class Translator(wiring.Component):
                 "writes": In(requests),
                 "translated_reads": Out(translated),
                 "translated_writes": Out(translated),
-                "binding": In(BindingSignature()).array(requesters),
-                "window": In(WindowSignature()).array(windows),
+                "binding_lookup": Out(BindingLookupSignature()),
+                "window_lookup": Out(WindowLookupSignature()),
                 "hold": In(1),
                 "idle": Out(1),
                 "invalidate": In(stream.Signature(InvalidationLayout(windows=windows))),
@@ -185,25 +186,22 @@ class Translator(wiring.Component):
         write_turn = Signal()
         m.d.comb += is_write.eq(writes.valid & (write_turn | ~reads.valid))
         m.d.comb += request.eq(Mux(is_write, writes.payload, reads.payload))
+        binding = self.binding_lookup.binding
+        m.d.comb += self.binding_lookup.requester.eq(request.user)
         m.d.comb += reads.ready.eq(advance & ~is_write)
         m.d.comb += writes.ready.eq(advance & is_write)
         with m.If(advance):
             m.d.sync += chosen.valid.eq(reads.valid | writes.valid)
             m.d.sync += chosen.write.eq(is_write)
             m.d.sync += chosen.request.eq(request)
-            m.d.sync += chosen.unbound.eq(1)
-            m.d.sync += chosen.window.eq(0)
+            m.d.sync += chosen.unbound.eq(~binding.valid)
+            m.d.sync += chosen.window.eq(Mux(binding.valid, binding.window, 0))
             with m.If(reads.valid | writes.valid):
                 m.d.sync += write_turn.eq(~is_write)
-            with m.Switch(request.user):
-                for number, binding in enumerate(self.binding):
-                    with m.Case(number):
-                        m.d.sync += chosen.unbound.eq(~binding.valid)
-                        m.d.sync += chosen.window.eq(Mux(binding.valid, binding.window, 0))
         return chosen
 
     def _look_up(self, m, advance, chosen, iotlb):
-        """Second stage: the window's extent, the burst's measure; the IOTLB reads its lines."""
+        """Second stage: the window's table, the burst's measure; the IOTLB reads its lines."""
         looked_up = Signal(
             data.StructLayout(
                 {
@@ -214,10 +212,13 @@ class Translator(wiring.Component):
                     "window": WINDOW_BITS,
                     "disabled": 1,
                     "entries": ENTRIES_BITS,
+                    "table_base": TABLE_BASE_BITS,
                     "burst": self._burst_check.layout,
                 }
             )
         )
+        window = self.window_lookup.window
+        m.d.comb += self.window_lookup.number.eq(chosen.window)
         m.d.comb += iotlb.page.window.eq(chosen.window)
         m.d.comb += iotlb.page.index.eq(chosen.request.addr[PAGE_BITS:])
         m.d.comb += iotlb.is_write.eq(chosen.write)
@@ -225,12 +226,9 @@ class Translator(wiring.Component):
             for name in ("valid", "write", "request", "unbound", "window"):
                 m.d.sync += looked_up[name].eq(chosen[name])
             m.d.sync += looked_up.burst.eq(self._burst_check.measure(m, chosen.request))
-            m.d.sync += looked_up.disabled.eq(1)
-            with m.Switch(chosen.window):
-                for number, window in enumerate(self.window):
-                    with m.Case(number):
-                        m.d.sync += looked_up.disabled.eq(~window.enable)
-                        m.d.sync += looked_up.entries.eq(window.entries)
+            m.d.sync += looked_up.disabled.eq(~window.enable)
+            m.d.sync += looked_up.entries.eq(window.entries)
+            m.d.sync += looked_up.table_base.eq(window.table_base)
         return looked_up
 
     def _match(self, m, advance, looked_up):
@@ -242,6 +240,7 @@ class Translator(wiring.Component):
                     "write": 1,
                     "request": self._request,
                     "window": WINDOW_BITS,
+                    "table_base": TABLE_BASE_BITS,
                     "refused": 1,
                     "reason": FaultRecordLayout().members["reason"],
                 }
@@ -256,7 +255,7 @@ class Translator(wiring.Component):
             (index >= looked_up.entries, Reason.EXTENT),
         )
         with m.If(advance):
-            for name in ("valid", "write", "request", "window"):
+            for name in ("valid", "write", "request", "window", "table_base"):
                 m.d.sync += matched[name].eq(looked_up[name])
             m.d.sync += matched.refused.eq(0)
             for condition, reason in reversed(reasons):
@@ -276,10 +275,7 @@ class Translator(wiring.Component):
         m.d.comb += miss.eq(matched.valid & ~matched.refused & ~iotlb.found)
         m.d.comb += self.walk.payload.index.eq(index)
         m.d.comb += self.walk.payload.user.eq(request.user)
-        with m.Switch(matched.window):
-            for number, window in enumerate(self.window):
-                with m.Case(number):
-                    m.d.comb += self.walk.payload.table_base.eq(window.table_base)
+        m.d.comb += self.walk.payload.table_base.eq(matched.table_base)
         m.d.comb += iotlb.refill.payload.eq(self.walked.payload.entry)
         with m.FSM():
             with m.State("Answer"):

@@ -16,7 +16,7 @@ from byway.rtl.contract.model import record
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.iotlb import EntryLayout
 from byway.rtl.translation.request import PAGE_BITS, AddressLayout
-from byway.rtl.translation.window import ENTRIES_BITS
+from byway.rtl.translation.window import ENTRIES_BITS, TABLE_BASE_BITS
 
 __all__ = ["TableBeatLayout", "WalkLayout", "WalkedLayout", "Walker", "check_data_width"]
 
@@ -48,7 +48,7 @@ class WalkLayout(data.StructLayout):
     """
 
     def __init__(self, *, user_width: int):
-        super().__init__({"table_base": 52, "index": ENTRIES_BITS, "user": user_width})
+        super().__init__({"table_base": TABLE_BASE_BITS, "index": ENTRIES_BITS, "user": user_width})
 
 
 class TableBeatLayout(data.StructLayout):

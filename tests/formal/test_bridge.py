@@ -13,8 +13,9 @@ Shown, for a watched kind of access that may be either:
 - no incrementing burst leaves the page it begins in.
 
 The proof has no bound in time, and reset may come at any moment. Configuration is arbitrary and
-constant. Sizes are the smallest at which windows, pages and sets differ and buffers fill. The
-watched page has a number of its own, since page numbers of the system only pass through.
+constant: it is looked up where the bridge has its tables. Sizes are the smallest at which windows,
+pages and sets differ and buffers fill. The watched page has a number of its own, since page numbers
+of the system only pass through.
 """
 
 import pytest
@@ -24,20 +25,24 @@ from amaranth.lib.wiring import In
 
 from byway.rtl.bus.axi4 import Burst, Resp
 from byway.rtl.contract.model import codes, record
-from byway.rtl.translation.bridge import TranslationBridge
+from byway.rtl.translation.bridge import TranslationAgent
+from byway.rtl.translation.window import BindingLayout, WindowLayout
 from tests.formal.sby import run_sby
 
 Scope = codes("invalidate_scope")
+REQUESTERS = 2
 WINDOWS = 2
 PAGE_BITS = 2  # Of an address, above the offset in its page.
 PAGES = 1 << PAGE_BITS
 WATCHED_PAGE = 1
 
 
-def bridge_in_any_system(m, page_bits):
-    """Put a bridge into `m` whose surroundings do as they like, with a configuration that stays."""
-    m.submodules.dut = dut = TranslationBridge(
-        requesters=2,
+def agent_in_any_system(m, page_bits):
+    """Put an agent into `m` whose surroundings do as they like, with a configuration that stays.
+
+    Returns it, and its bindings and windows.
+    """
+    m.submodules.dut = dut = TranslationAgent(
         windows=WINDOWS,
         addr_width=12 + page_bits,
         id_width=1,
@@ -47,10 +52,20 @@ def bridge_in_any_system(m, page_bits):
         outstanding=2,
     )
     for path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In:
-            free = AnyConst if path[0] in ("binding", "window") else AnySeq
-            m.d.comb += signal.eq(free(len(signal)))
-    return dut
+        if member.flow == In and path[0] not in ("binding_lookup", "window_lookup"):
+            m.d.comb += signal.eq(AnySeq(len(signal)))
+    bindings = [Signal(BindingLayout(), name=f"binding_{n}") for n in range(REQUESTERS)]
+    windows = [Signal(WindowLayout(), name=f"window_{n}") for n in range(WINDOWS)]
+    for asked, found, elements in (
+        (dut.binding_lookup.requester, dut.binding_lookup.binding, bindings),
+        (dut.window_lookup.number, dut.window_lookup.window, windows),
+    ):
+        with m.Switch(asked):
+            for number, element in enumerate(elements):
+                m.d.comb += element.eq(AnyConst(len(element.as_value())))
+                with m.Case(number):
+                    m.d.comb += found.eq(element)
+    return dut, bindings, windows
 
 
 class BurstsStayInTheirPage(Elaboratable):
@@ -59,7 +74,8 @@ class BurstsStayInTheirPage(Elaboratable):
     def elaborate(self, platform):
         """As `BurstCheck` says, the alignment of later beats makes no difference."""
         m = Module()
-        axi = bridge_in_any_system(m, page_bits=1).m_axi
+        dut, _bindings, _windows = agent_in_any_system(m, page_bits=1)
+        axi = dut.m_axi
         for prefix in ("ar", "aw"):
             valid, address, length, size, burst = (
                 getattr(axi, f"{prefix}{name}")
@@ -78,7 +94,7 @@ class AccessesAreGranted(Elaboratable):
     def elaborate(self, platform):
         """Ghosts follow what the memory was asked, what it granted, and what was taken back."""
         m = Module()
-        dut = bridge_in_any_system(m, PAGE_BITS)
+        dut, bindings, windows = agent_in_any_system(m, PAGE_BITS)
         axi = dut.m_axi
 
         # The memory answers what it was asked.
@@ -124,7 +140,7 @@ class AccessesAreGranted(Elaboratable):
             & (tce.rpn[:PAGE_BITS] == WATCHED_PAGE)
             & Mux(watched_write, tce.write, tce.read)
         )
-        for number, window in enumerate(dut.window):
+        for number, window in enumerate(windows):
             for index in range(PAGES):
                 place = Cat(Signal(12), window.table_base[:PAGE_BITS]) + 8 * index
                 with m.If(grants & (walk_address == place[: len(walk_address)])):
@@ -163,13 +179,12 @@ class AccessesAreGranted(Elaboratable):
             address = getattr(axi, f"{prefix}addr")
             user = getattr(axi, f"{prefix}user")
             binding = Array(
-                Mux(one.valid & (one.window < WINDOWS), 1 << one.window[0], 0)
-                for one in dut.binding
+                Mux(one.valid & (one.window < WINDOWS), 1 << one.window[0], 0) for one in bindings
             )[user]
             allowed = Signal(name=f"{prefix}_allowed")
             may_use = [
                 binding[number] & window.enable & granted[number].any()
-                for number, window in enumerate(dut.window)
+                for number, window in enumerate(windows)
             ]
             m.d.comb += allowed.eq(Cat(may_use).any())
             with m.If(valid & is_data):

@@ -110,7 +110,7 @@ def test_fields_that_are_not_given_get_their_reset_value_or_0_where_1_clears():
     for accessor, offset, register in every_register(bus):
         if any(field.writable for field in register.fields):
             accessor.write()
-            reset = {f.name: 0 if f.write_one_clears else f.reset for f in register.fields}
+            reset = {f.name: 0 if f.write_one_clears else f.reset or 0 for f in register.fields}
             parts = range(0, register.width, 32)
             written = sum(bus.words[offset + part // 8] << part for part in parts)
             assert written == together(register, reset), register.name
