@@ -11,15 +11,11 @@ from byway.rtl.bus.axi4 import PAGE_BYTES
 from byway.rtl.contract.model import (
     MAXIMUM_RINGS,
     MAXIMUM_WINDOWS,
-    WORD_BITS,
-    Field,
-    FieldKind,
-    Group,
-    Register,
     enumerations,
     records,
     register_space,
 )
+from byway.rtl.contract.tree import WORD_BITS, Field, FieldKind, Group, Register
 
 __all__ = ["NOTICE", "records_module", "registers_module"]
 

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from byway.rtl.contract.model import WORD_BITS, Group, Register
+from byway.rtl.contract.tree import WORD_BITS, Group, Register
 
 __all__ = ["ExternalSignature"]
 

@@ -2,7 +2,7 @@
 
 Each field that hardware and software share becomes an interface of its own on the bank, under the
 path it has in ``byway.rdl``: ``bank.adapter.ring[1].control.enable.value``. What it consists of
-depends on who holds the field (`byway.rtl.contract.model.FieldKind`):
+depends on who holds the field (`byway.rtl.contract.tree.FieldKind`):
 
 - storage: ``value`` out;
 - hardware: ``value`` in;
@@ -41,14 +41,8 @@ from byway.rtl.bus.axi4 import Resp
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.decode import AddressDecoder, SelectTree
 from byway.rtl.contract.external import ExternalSignature
-from byway.rtl.contract.model import (
-    WORD_BITS,
-    Field,
-    FieldKind,
-    Group,
-    Register,
-    register_space,
-)
+from byway.rtl.contract.model import register_space
+from byway.rtl.contract.tree import WORD_BITS, Field, FieldKind, Group, Register
 
 __all__ = ["RegisterBank"]
 

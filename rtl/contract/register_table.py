@@ -17,7 +17,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from byway.rtl.contract.external import ExternalSignature
-from byway.rtl.contract.model import Field, Group, Register
+from byway.rtl.contract.tree import Field, Group, Register
 
 __all__ = ["RegisterTable"]
 

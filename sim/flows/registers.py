@@ -6,7 +6,8 @@ the adapter and the bridge behind it.
 
 from collections.abc import Callable, Iterator
 
-from byway.rtl.contract.model import Field, constant, register_space
+from byway.rtl.contract.model import constant, register_space
+from byway.rtl.contract.tree import Field
 from byway.sim.flows.flow import Bench, flow
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,

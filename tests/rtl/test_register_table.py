@@ -14,8 +14,9 @@ import pytest
 from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
-from byway.rtl.contract.model import Field, FieldKind, Group, Register, external
+from byway.rtl.contract.model import external
 from byway.rtl.contract.register_table import RegisterTable
+from byway.rtl.contract.tree import Field, FieldKind, Group, Register
 from byway.rtl.translation.tables import BindingTable, WindowTable
 
 CYCLES = 1500
