@@ -1,9 +1,9 @@
 """The shared adapter, the top: registers in owner pages, the adapter, the bridge that shares it.
 
-    s_axil -> RegisterBank -+- manager page --> TranslationBridge -> m_axi
-                            |                       ^ I/O bus addresses, requester in AxUSER
-                            +- adapter page ----> Adapter -> gmii
-                            +- doorbell pages ---^
+    s_axil -> RegisterBank -+- manager, window page --> TranslationBridge -> m_axi
+                            |                               ^ I/O bus addresses, requester in AxUSER
+                            +- adapter page ------------> Adapter -> gmii
+                            +- doorbell pages -----------^
 
 Each page of the register space is meant for one owner (``byway.rdl``); the system maps it to that
 owner only. The adapter's interrupt goes to its driver in the hosting partition, the manager's to
@@ -42,7 +42,7 @@ class SharedAdapter(wiring.Component):
     rings : int
         Transmit rings, each a requester of the bridge: 1 to 32.
     windows : int
-        Translation windows: 1 to 128.
+        Translation windows: 1 to 256.
     data_width : int
         Width of the memory bus in bits: 64 or 128.
 
@@ -69,7 +69,7 @@ class SharedAdapter(wiring.Component):
     manager_interrupt: Signal
     quiescent: Signal
 
-    def __init__(self, *, rings: int = 2, windows: int = 4, data_width: int = 64):
+    def __init__(self, *, rings: int = 2, windows: int = 16, data_width: int = 64):
         self.rings = rings
         self._bank = RegisterBank(rings=rings, windows=windows)
         self._adapter = Adapter(rings=rings, data_width=data_width)
@@ -125,17 +125,8 @@ class SharedAdapter(wiring.Component):
 
     def _connect_manager_page(self, m: Module) -> None:
         page, bridge = self._bank.manager, self._bridge
-        for register, binding in zip(page.binding, bridge.binding, strict=True):
-            m.d.comb += [
-                binding.valid.eq(register.valid.value),
-                binding.window.eq(register.window.value),
-            ]
-        for register, window in zip(page.window, bridge.window, strict=True):
-            m.d.comb += [
-                window.table_base.eq(register.table_base.page.value),
-                window.entries.eq(register.size.entries.value),
-                window.enable.eq(register.control.enable.value),
-            ]
+        wiring.connect(m, page.binding, bridge.binding)
+        wiring.connect(m, self._bank.window.window, bridge.window)
         invalidate = bridge.invalidate
         m.d.comb += [
             invalidate.start.eq(page.invalidate.start.value),

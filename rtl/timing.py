@@ -24,7 +24,7 @@ from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib import wiring
 
 import byway.rtl
-from byway.rtl.contract.model import constant
+from byway.rtl.contract.model import constant, external
 from byway.rtl.export import ports
 from byway.rtl.translation.request import AddressLayout
 from byway.rtl.transmit.frame import Fragment
@@ -37,7 +37,10 @@ _REQUEST = AddressLayout(addr_width=64, id_width=6, user_width=8)
 
 #: Parameters of the components that have no defaults, as the adapter uses them.
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "address_decoder": {"addresses": list(range(0, 1024, 8)), "width": 14},
+    "address_decoder": {
+        "ranges": [*(range(at, at + 1) for at in range(0, 1024, 8)), range(0x1000, 0x1057)],
+        "width": 14,
+    },
     "burst_splitter": {"addr_width": 64, "data_width": 64, "burst_bytes": 256},
     "bypass_buffer": {"shape": _REQUEST},
     "bypass_queue": {"shape": _REQUEST, "depth": 8},
@@ -46,6 +49,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "lane": {"request": _REQUEST},
     "outstanding_counter": {"limit": 128},
     "read_arbiter": {"id_ranges": [(0, 16), (16, 2)], "id_width": 5},
+    "register_table": {"array": external("window.window"), "count": 16, "number_width": 8},
     "round_robin": {"count": 4},
     "segment_planner": {"lanes": 8},
     "select_tree": {"count": 64, "width": 33},

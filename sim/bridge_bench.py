@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import Burst, Resp
-from byway.rtl.contract.model import codes
+from byway.rtl.contract.model import codes, external
 from byway.rtl.translation.bridge import TranslationBridge
 from byway.sim.axi_memory_bench import AXIBurst, AXIMemoryBench, AXITiming, SparseMemory
 
@@ -22,10 +22,12 @@ __all__ = [
     "AWKWARD",
     "ENTRIES",
     "READ_PAGE",
+    "TABLE_PAGE",
     "WALK_ID",
     "WRITE_PAGE",
     "BridgeBench",
     "make_request",
+    "write_element",
 ]
 
 #: A memory with every bad habit at once.
@@ -66,18 +68,48 @@ def as_burst(request, address):
     )
 
 
+async def write_element(ctx, ports, array, index, **fields):
+    """Write all of an element of an external array; fields as ``size_entries=8``, the others 0."""
+    element = 0
+    for path, address, register in external(array).registers():
+        for field in register.fields:
+            value = fields.pop("_".join(map(str, (*path, field.name))), 0)
+            element |= value << address * 8 + field.low
+    assert not fields, f"{array} has no {', '.join(fields)}"
+    ctx.set(ports.write_index, index)
+    ctx.set(ports.write_strobe, 0xF)
+    for word in range(external(array).stride // 4):
+        ctx.set(ports.write_word, word)
+        ctx.set(ports.write_data, element >> 32 * word & 0xFFFF_FFFF)
+        await ctx.tick()
+    ctx.set(ports.write_strobe, 0)
+
+
 class BridgeBench:
-    """A bridge with five requesters and four windows, between a master and a memory.
+    """A bridge between a master and a memory, with five requesters and four windows, or others.
 
     Requesters 0 and 1 have the windows 1 and 2; requester 2 shares window 2; requester 3 has none;
     requester 4 has window 3, which is off. Even pages of a window may be read, odd ones written,
     every fifth both; every seventh is not mapped; the last cannot be read from its table.
+
+    `bindings`, window by requester, and `enabled`, windows, are for other numbers of them.
     """
 
-    def __init__(self, *, timing=None, seed=0, **parameters):
+    def __init__(
+        self,
+        *,
+        timing=None,
+        seed=0,
+        requesters=5,
+        windows=4,
+        bindings=None,
+        enabled=None,
+        **parameters,
+    ):
         self.seed = seed
+        self.windows = windows
         self.memory = SparseMemory()
-        self.dut = TranslationBridge(requesters=5, **parameters)
+        self.dut = TranslationBridge(requesters=requesters, windows=windows, **parameters)
         self.memory_bench = AXIMemoryBench(
             self.dut.m_axi,
             self.memory,
@@ -85,9 +117,10 @@ class BridgeBench:
             rng=random.Random(f"memory {seed}"),
         )
         self.grants = {}  # System page -> (read, write), of every TCE ever stored.
-        self.bindings = {0: 1, 1: 2, 2: 2, 4: 3}
-        self.enabled = {1, 2}
-        for window, index in itertools.product(range(4), range(ENTRIES)):
+        self.bindings = bindings or {0: 1, 1: 2, 2: 2, 4: 3}
+        self.enabled = enabled or {1, 2}
+        self.configured = False
+        for window, index in itertools.product(range(windows), range(ENTRIES)):
             both = index % 5 == 0
             if index % 7 == 6:
                 self.map(window, index, 0, 0, 0)
@@ -143,7 +176,7 @@ class BridgeBench:
             return (_Reason.WRITE_DENIED if write else _Reason.READ_DENIED), None
         return None, entry >> 12 << 12 | offset
 
-    def random_request(self, rng, *, indexes: Sequence[int], users=range(6)):
+    def random_request(self, rng, *, indexes: Sequence[int], users: Sequence[int] = range(6)):
         """A request, mostly a good one."""
         size = rng.choice([3, 3, 3, 2, 0])
         beats = rng.choice([1, 1, 2, 8, 32])
@@ -184,7 +217,8 @@ class BridgeBench:
         valid, ready = (getattr(axi, f"{channel}{name}") for name in ("valid", "ready"))
 
         async def coroutine(ctx):
-            await ctx.tick()
+            while not self.configured:
+                await ctx.tick()
             for payload in payloads:
                 if payload is None:
                     await ctx.tick().repeat(80)
@@ -279,12 +313,20 @@ class BridgeBench:
 
         async def configure(ctx):
             for requester, window in self.bindings.items():
-                ctx.set(dut.binding[requester].valid, 1)
-                ctx.set(dut.binding[requester].window, window)
-            for window in range(4):
-                ctx.set(dut.window[window].table_base, TABLE_PAGE + window)
-                ctx.set(dut.window[window].entries, ENTRIES)
-                ctx.set(dut.window[window].enable, window in self.enabled)
+                await write_element(
+                    ctx, dut.binding, "manager.binding", requester, valid=1, window=window
+                )
+            for window in range(self.windows):
+                await write_element(
+                    ctx,
+                    dut.window,
+                    "window.window",
+                    window,
+                    table_base_page=TABLE_PAGE + window,
+                    size_entries=ENTRIES,
+                    control_enable=window in self.enabled,
+                )
+            self.configured = True
 
         def counted(testbench):
             async def coroutine(ctx):

@@ -11,15 +11,11 @@ from byway.rtl.bus.axi4 import PAGE_BYTES
 from byway.rtl.contract.model import (
     MAXIMUM_RINGS,
     MAXIMUM_WINDOWS,
-    WORD_BITS,
-    Field,
-    FieldKind,
-    Group,
-    Register,
     enumerations,
     records,
     register_space,
 )
+from byway.rtl.contract.tree import WORD_BITS, Field, FieldKind, Group, Register
 
 __all__ = ["NOTICE", "records_module", "registers_module"]
 
@@ -193,8 +189,7 @@ def _register_classes(group: Group) -> Iterator[str]:
         if isinstance(member, Group):
             make, arguments = _title(member.type_name), ""
         else:
-            writable = any(field.writable for field in member.fields)
-            make = "ReadWriteRegister" if writable else "ReadOnlyRegister"
+            make = "ReadWriteRegister" if member.writable else "ReadOnlyRegister"
             arguments = f", {_fields_title(group, member)}"
         if member.count is None:
             offset = f"base + 0x{member.offset:02X}"

@@ -1,8 +1,10 @@
 """What the register bank's two ways share: an address decoder and a wide AND-OR tree, in stages.
 
 Clock domain: ``sync``. Every stage is at most two levels of 4-input lookup tables, however many
-registers there are; each takes new input in every cycle.
+registers there are, or a comparison of addresses; each takes new input in every cycle.
 """
+
+import itertools
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -12,12 +14,12 @@ __all__ = ["AddressDecoder", "SelectTree"]
 
 
 class AddressDecoder(wiring.Component):
-    """Tells which of some addresses it is given, two cycles later.
+    """Tells in which of some ranges the address lies that it is given, two cycles later.
 
     Parameters
     ----------
-    addresses : list of int
-        The addresses, all different.
+    ranges : list of range
+        The ranges: none is empty, and no two have an address in common.
     width : int
         Bits of an address.
 
@@ -27,8 +29,8 @@ class AddressDecoder(wiring.Component):
         ``address`` counts in this cycle.
     address : In(width)
         What to decode.
-    select : Out(len(addresses))
-        Two cycles later, for one cycle: the bit of the address that it was; none for any other.
+    select : Out(len(ranges))
+        Two cycles later, for one cycle: the bit of the range that it lies in; none if in no range.
     """
 
     start: Signal
@@ -41,34 +43,42 @@ class AddressDecoder(wiring.Component):
     #: Bits of the address that one lookup table takes, beside `start`.
     _DIGIT = 4
 
-    def __init__(self, addresses: list[int], width: int):
-        if not addresses or len(set(addresses)) != len(addresses):
-            raise ValueError("Addresses must be at least one, and all different")
-        if not 0 <= min(addresses) <= max(addresses) < 1 << width:
-            raise ValueError(f"Addresses must fit in {width} bits")
-        self._addresses = addresses
+    def __init__(self, ranges: list[range], width: int):
+        order = sorted(ranges, key=lambda one: one.start)
+        if not order or not all(order):
+            raise ValueError("Ranges must be at least one, and none empty")
+        if any(one.stop > other.start for one, other in itertools.pairwise(order)):
+            raise ValueError("Ranges must have no address in common")
+        if order[0].start < 0 or order[-1].stop > 1 << width:
+            raise ValueError(f"Ranges must fit in {width} bits")
+        self._ranges = ranges
         self._width = width
-        super().__init__(
-            {"start": In(1), "address": In(width), "select": Out(len(addresses))},
-        )
+        super().__init__({"start": In(1), "address": In(width), "select": Out(len(ranges))})
 
     def elaborate(self, platform):
         """Describe the two stages."""
         m = Module()
 
-        # First stage: each digit of the address against the values that occur in its place.
+        # First stage: each digit of the address against the values that occur in its place; or,
+        # for more than one address, the address against both ends.
         digits = range(0, self._width, self._DIGIT)
+        single = {one.start for one in self._ranges if len(one) == 1}
         matches: dict[tuple[int, int], Signal] = {}
         for low in digits:
             digit = self.address[low : low + self._DIGIT]
-            for value in sorted({self._digit(address, low) for address in self._addresses}):
+            for value in sorted({self._digit(address, low) for address in single}):
                 match = Signal(name=f"match_{low}_{value:x}")
                 matches[low, value] = match
                 m.d.sync += match.eq(self.start & (digit == value))
 
-        # Second stage: the digits together.
-        for number, address in enumerate(self._addresses):
-            parts = Cat(matches[low, self._digit(address, low)] for low in digits)
+        # Second stage: the digits, or the ends, together.
+        for number, one in enumerate(self._ranges):
+            if len(one) == 1:
+                parts = Cat(matches[low, self._digit(one.start, low)] for low in digits)
+            else:
+                parts = Signal(2, name=f"within_{one.start:x}")
+                within = Cat(self.address >= one.start, self.address < one.stop)
+                m.d.sync += parts.eq(within & self.start.replicate(2))
             m.d.sync += self.select[number].eq(parts.all())
         return m
 

@@ -2,40 +2,36 @@
 
 `register_space` and `records` are trees of `Group`, `Register` and `Field`, from which the register
 bank and everything generated are made. For the RTL there are three short ways in: `record` gives
-the layout of a record in memory, `codes` an enumeration, `constant` a number of the identity page.
-The source is compiled once for each set of parameters. What the register bank could not build is
-refused here, so that it can build any tree it is given.
+the layout of a record in memory, `codes` an enumeration, `constant` a number of the identity page;
+`external` is for what keeps an external array. The source is compiled once for each set of
+parameters. What the register bank could not build is refused here, so that it can build any tree it
+is given.
 """
 
 import enum
 import functools
 import pathlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from amaranth import unsigned
 from amaranth.lib import data
 from systemrdl.compiler import RDLCompiler
-from systemrdl.node import AddressableNode, FieldNode, RegNode, RootNode
+from systemrdl.node import AddressableNode, AddrmapNode, FieldNode, RegNode, RootNode
 from systemrdl.rdltypes.builtin_enums import OnWriteType
 from systemrdl.rdltypes.user_enum import UserEnum
 
 from byway.rtl.bus.axi4 import PAGE_BYTES
+from byway.rtl.contract.tree import WORD_BITS, Field, FieldKind, Group, Register
 
 __all__ = [
     "MAXIMUM_RINGS",
     "MAXIMUM_WINDOWS",
     "SOURCE",
-    "WORD_BITS",
-    "Field",
-    "FieldKind",
-    "Group",
-    "Register",
     "codes",
     "constant",
     "elaborate",
     "enumerations",
+    "external",
     "record",
     "records",
     "register_space",
@@ -43,121 +39,10 @@ __all__ = [
 
 SOURCE = pathlib.Path(__file__).with_name("byway.rdl")
 
-#: Width of one register access; wider registers are accessed in as many parts.
-WORD_BITS = 32
-
 #: The adapter page's interrupt summary has a bit for each ring, 32 in all.
 MAXIMUM_RINGS = 32
-#: The manager page has room for this many windows.
-MAXIMUM_WINDOWS = 128
-
-
-class FieldKind(enum.Enum):
-    """Who holds a field, and which ports it has on the register bank."""
-
-    #: Neither side changes it: no port.
-    CONSTANT = enum.auto()
-    #: Software writes it, hardware reads it: ``value`` is an output.
-    STORAGE = enum.auto()
-    #: Hardware drives it: ``value`` is an input.
-    HARDWARE = enum.auto()
-    #: Hardware sets it through the input ``set``; ``value`` is an output.
-    STICKY = enum.auto()
-    #: ``value`` is an output, high for one cycle when software writes 1; reads as 0.
-    PULSE = enum.auto()
-
-
-@dataclass(frozen=True)
-class Field:
-    """Some bits of a register.
-
-    Attributes
-    ----------
-    low, width : int
-        Position of the least bit in the register; number of bits.
-    modify : bool
-        The bank tells of software's writes through the one-cycle output ``modify``.
-    write_one_clears : bool
-        A 1 written clears the bit (or, of a `FieldKind.HARDWARE` field, asks the hardware to).
-    code : str or None
-        Name of the enumeration that its values come from.
-    """
-
-    name: str
-    description: str
-    low: int
-    width: int
-    reset: int
-    kind: FieldKind
-    readable: bool
-    writable: bool
-    modify: bool
-    write_one_clears: bool
-    code: str | None
-
-    @property
-    def high(self) -> int:
-        """Position of the greatest bit in the register."""
-        return self.low + self.width - 1
-
-
-@dataclass(frozen=True)
-class Register:
-    """A register, or an array of them.
-
-    Attributes
-    ----------
-    offset : int
-        Bytes from the start of the group it stands in, of the first element of an array.
-    count : int or None
-        Elements; None if it is no array.
-    stride : int
-        Bytes from one element of an array to the next.
-    width : int
-        Bits.
-    """
-
-    name: str
-    description: str
-    offset: int
-    count: int | None
-    stride: int
-    width: int
-    fields: tuple[Field, ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """A page, a register file, a record or a whole space; or an array of them.
-
-    Attributes are those of `Register`, and `type_name`, its name in the source as a type, and
-    `size`, the bytes of one element from the first register to the end of the last.
-    """
-
-    name: str
-    type_name: str
-    description: str
-    offset: int
-    count: int | None
-    stride: int
-    size: int
-    members: tuple["Group | Register", ...]
-
-    def registers(
-        self, path: tuple[str | int, ...] = (), address: int = 0
-    ) -> Iterator[tuple[tuple[str | int, ...], int, Register]]:
-        """Every single register below: path from here, byte address from here, register.
-
-        A path holds names and, after the name of an array, an index: ``("ring", 1, "size")``.
-        """
-        for member in self.members:
-            for index in [None] if member.count is None else range(member.count):
-                place = (*path, member.name) if index is None else (*path, member.name, index)
-                start = address + member.offset + (index or 0) * member.stride
-                if isinstance(member, Group):
-                    yield from member.registers(place, start)
-                else:
-                    yield place, start, member
+#: The window page has room for this many windows.
+MAXIMUM_WINDOWS = 256
 
 
 @functools.cache
@@ -197,12 +82,37 @@ def register_space(*, rings: int | None = None, windows: int | None = None) -> G
             raise ValueError(f"{page.name} must have pages of {PAGE_BYTES} bytes for itself")
     for path, _address, register in space.registers():
         for field in register.fields:
-            _check(".".join(map(str, (*path, field.name))), field)
+            _check(_dotted((*path, field.name)), field, external=register.external)
+    for path, address, array in space.externals():
+        _check_external(_dotted(path), address, array)
     return space
 
 
-def _check(path: str, field: Field) -> None:
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def _check_external(path: str, address: int, array: Group | Register) -> None:
+    """Refuse an external array that could not be reached by bits of an address."""
+    if array.count is None:
+        raise ValueError(f"{path} must be an array to be external")
+    room = array.stride << (array.count - 1).bit_length()
+    if array.stride & (array.stride - 1) or address % room:
+        raise ValueError(
+            f"{path}, external, must have a stride that is a power of two, "
+            "and lie at a multiple of its size rounded up to one"
+        )
+    for place, _address, register in array.registers():
+        for field in register.fields:
+            if field.kind is not FieldKind.STORAGE or not field.readable or field.modify:
+                name = _dotted((path, *place, field.name))
+                raise ValueError(f"{name} must be what software wrote, as it is external")
+
+
+def _check(path: str, field: Field, *, external: bool) -> None:
     """Refuse what the register bank could not build."""
+    if field.reset is None and not external:
+        raise ValueError(f"{path} must have a reset value, as it is not external")
     if field.kind is FieldKind.HARDWARE and field.writable:
         if not (field.write_one_clears and field.modify):
             raise ValueError(f"{path}, hardware's, must be written through woclr and swmod only")
@@ -212,6 +122,19 @@ def _check(path: str, field: Field) -> None:
         raise ValueError(f"{path} must have woclr, as it has hwset")
     if field.modify and field.low // WORD_BITS != field.high // WORD_BITS:
         raise ValueError(f"{path} must lie in one {WORD_BITS}-bit access to have swmod")
+
+
+@functools.cache
+def external(path: str) -> Group | Register:
+    """An external array, as ``external("window.window")``, of the source's default parameters.
+
+    Raises
+    ------
+    KeyError
+        If there is no such array.
+    """
+    arrays = {_dotted(place): array for place, _address, array in register_space().externals()}
+    return _find(arrays, path, "external array")
 
 
 @functools.cache
@@ -309,6 +232,8 @@ def _place(node: AddressableNode) -> dict[str, Any]:
         "offset": node.raw_address_offset,
         "count": dimensions[0] if dimensions else None,
         "stride": node.array_stride or 0,
+        # To the compiler every addrmap is external, and what is in one is not.
+        "external": node.external and not isinstance(node, AddrmapNode),
     }
 
 
@@ -363,7 +288,7 @@ def _field(node: FieldNode) -> Field:
         description=_text(node.get_property("desc")),
         low=node.low,
         width=node.width,
-        reset=reset if isinstance(reset, int) else 0,
+        reset=reset if isinstance(reset, int) else None,
         kind=kind,
         readable=node.is_sw_readable,
         writable=writable,

@@ -2,7 +2,7 @@
 
 Each field that hardware and software share becomes an interface of its own on the bank, under the
 path it has in ``byway.rdl``: ``bank.adapter.ring[1].control.enable.value``. What it consists of
-depends on who holds the field (`byway.rtl.contract.model.FieldKind`):
+depends on who holds the field (`byway.rtl.contract.tree.FieldKind`):
 
 - storage: ``value`` out;
 - hardware: ``value`` in;
@@ -12,7 +12,8 @@ depends on who holds the field (`byway.rtl.contract.model.FieldKind`):
 - with swmod ``modify`` out as well: high for one cycle when software writes the field, in the first
   cycle in which ``value`` is what was written; where writing 1 clears, only if a 1 is written.
 
-Constants have no port. All outputs are flip-flops.
+Constants have no port. An external array is one interface, under the path of the array, to whoever
+keeps its contents: `byway.rtl.contract.external.ExternalSignature`. All outputs are flip-flops.
 
 Towards software [AMBA AXI4, B1]: AW and W may come in any order; only bytes whose strobe is set are
 written, and a field counts as written if any of its bytes is. An access to an offset without a
@@ -23,11 +24,13 @@ gives what was kept; there is one such copy, of the last. Halves that only softw
 as they are.
 
 Clock domain: ``sync``. One access at a time each way. A read answers 5 cycles after its address; a
-write takes effect 4 cycles after the later of its address and data and answers 2 cycles after that.
-These figures hold for up to 128 words of registers; with more, answers take one cycle longer.
+write takes effect 4 cycles after the later of its address and data, on an external array the cycle
+after, and answers after 6. These figures hold for up to 128 words of registers, external arrays
+counting as one each; with more, answers take one cycle longer.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -37,14 +40,9 @@ from amaranth.lib.wiring import In, Out
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.decode import AddressDecoder, SelectTree
-from byway.rtl.contract.model import (
-    WORD_BITS,
-    Field,
-    FieldKind,
-    Group,
-    Register,
-    register_space,
-)
+from byway.rtl.contract.external import ExternalSignature
+from byway.rtl.contract.model import register_space
+from byway.rtl.contract.tree import WORD_BITS, Field, FieldKind, Group, Register
 
 __all__ = ["RegisterBank"]
 
@@ -72,7 +70,7 @@ class RegisterBank(wiring.Component):
         Software. The address has as many bits as the register space needs.
     busy : Out(1)
         An access has begun, if only with its address or its data, and has not been answered.
-    manager, adapter, doorbell
+    manager, adapter, window, doorbell
         Pages, and in them arrays, registers and fields as in ``byway.rdl``.
 
     Raises
@@ -85,6 +83,7 @@ class RegisterBank(wiring.Component):
     busy: Signal
     manager: Any
     adapter: Any
+    window: Any
     doorbell: Any
 
     def __init__(self, *, rings: int | None = None, windows: int | None = None):
@@ -96,28 +95,40 @@ class RegisterBank(wiring.Component):
     def elaborate(self, platform):
         """Describe the two ways to the registers."""
         m = Module()
-        words = list(self._words())
-        writing = self._elaborate_write(m, [word for word in words if word.writable])
-        reading = self._elaborate_read(m, [word for word in words if word.readable])
+        writing = self._elaborate_write(m, list(self._accesses(lambda register: register.writable)))
+        reading = self._elaborate_read(m, list(self._accesses(lambda register: register.readable)))
         m.d.comb += self.busy.eq(writing | reading)
         return m
 
-    def _words(self) -> Iterator["_Word"]:
-        for path, address, register in self.space.registers():
-            ports: Any = self
-            if not any(map(_field_members, register.fields)):
-                path = ()  # Nothing but constants: it has no interface, and needs none.
-            for step in path:
-                ports = ports[step] if isinstance(step, int) else getattr(ports, step)
-            for base in range(0, register.width, WORD_BITS):
-                yield _Word(address + base // 8, register, base, ports)
+    def _ports(self, path: tuple[str | int, ...]) -> Any:
+        ports: Any = self
+        for step in path:
+            ports = ports[step] if isinstance(step, int) else getattr(ports, step)
+        return ports
 
-    def _decoder(self, words: list["_Word"]) -> AddressDecoder:
-        return AddressDecoder(
-            [word.address >> _WORD_SHIFT for word in words], self._addr_width - _WORD_SHIFT
-        )
+    def _accesses(self, permitted: Callable[[Register], bool]) -> Iterator["_Word | _Span"]:
+        """What accesses select: each word of registers, then runs of words of external arrays."""
+        for path, address, register in self.space.registers(external=False):
+            if permitted(register):
+                # Without a field that has ports there is no interface, and need not be one.
+                ports = self._ports(path) if any(map(_field_members, register.fields)) else None
+                for base in range(0, register.width, WORD_BITS):
+                    yield _Word(address + base // 8, register, base, ports)
+        for path, start, array in self.space.externals():
+            words = {
+                word >> _WORD_SHIFT
+                for index in range(array.count or 0)
+                for _path, address, register in array.registers((), start + index * array.stride)
+                if permitted(register)
+                for word in range(address, address + register.width // 8, _WORD_BYTES)
+            }
+            for run in _runs(words):
+                yield _Span(run, self._ports(path))
 
-    def _elaborate_write(self, m: Module, words: list["_Word"]) -> Value:
+    def _decoder(self, words: list["_Word | _Span"]) -> AddressDecoder:
+        return AddressDecoder([word.addresses for word in words], self._addr_width - _WORD_SHIFT)
+
+    def _elaborate_write(self, m: Module, words: list["_Word | _Span"]) -> Value:
         """Describe AW, W and B, and the fields that software writes.
 
         Returns whether a write is under way.
@@ -159,16 +170,27 @@ class RegisterBank(wiring.Component):
                 m.next = "COLLECT"
 
         # The selected word takes the data.
+        for path, _start, array in self.space.externals():
+            ports = self._ports(path)
+            index, word = _place(array, address)
+            m.d.comb += [ports.write_index.eq(index), ports.write_word.eq(word)]
+            m.d.comb += ports.write_data.eq(write.data)
+            m.d.sync += ports.write_strobe.eq(0)
         for number, word in enumerate(words):
-            for part in word.parts():
-                if part.field.writable:
-                    part.elaborate_write(m, decoder.select[number], write)
+            word.elaborate_write(m, decoder.select[number], write)
         return ~(address_ready & data_ready)
 
-    def _elaborate_read(self, m: Module, words: list["_Word"]) -> Value:
+    def _elaborate_read(self, m: Module, words: list["_Word | _Span"]) -> Value:
         """Describe AR and R, and the copy of a high half. Returns whether a read is under way."""
         axil = self.s_axil
         m.submodules.read_decoder = decoder = self._decoder(words)
+
+        # External arrays get the address a cycle earlier than they are selected.
+        address = Signal(self._addr_width, name="read_address")
+        for path, _start, array in self.space.externals():
+            ports = self._ports(path)
+            index, word = _place(array, address)
+            m.d.comb += [ports.read_index.eq(index), ports.read_word.eq(word)]
 
         # Beside each value goes a bit that is set, to tell whether any word was selected.
         halves = [(number, word) for number, word in enumerate(words) if word.is_kept]
@@ -193,7 +215,7 @@ class RegisterBank(wiring.Component):
         with m.FSM(name="read"):
             with m.State("ADDRESS"), m.If(axil.arvalid):
                 m.d.comb += decoder.start.eq(1)
-                m.d.sync += ready.eq(0)
+                m.d.sync += [address.eq(axil.araddr), ready.eq(0)]
                 m.next = "DECODE"
             with m.State("DECODE"), m.If(answered):
                 m.d.sync += axil.rdata.eq(values.selected)
@@ -223,6 +245,9 @@ def _field_members(field: Field) -> dict[str, Any]:
 def _group_members(group: Group) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for member in group.members:
+        if member.external:
+            members[member.name] = Out(ExternalSignature(member))
+            continue
         if isinstance(member, Group):
             inner = _group_members(member)
         else:
@@ -232,6 +257,23 @@ def _group_members(group: Group) -> dict[str, Any]:
             single = Out(wiring.Signature(inner))
             members[member.name] = single if member.count is None else single.array(member.count)
     return members
+
+
+def _place(array: Group | Register, address: Value) -> tuple[Value, Value]:
+    """Index of the element at `address` in an external array, and of the word in it."""
+    assert array.count is not None
+    low = array.stride.bit_length() - 1
+    high = low + (array.count - 1).bit_length()
+    return address[low:high], address[_WORD_SHIFT:low]
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[range]:
+    """Ranges of `numbers` that follow each other."""
+    for _start, run in itertools.groupby(
+        enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0]
+    ):
+        (_place, first), *rest = run
+        yield range(first, first + len(rest) + 1)
 
 
 def _delayed(m: Module, start: Value, cycles: int, name: str) -> Value:
@@ -262,6 +304,7 @@ class _Part(NamedTuple):
         if self.field.kind is FieldKind.PULSE or not self.field.readable:
             return Const(0, len(self.here))
         if self.field.kind is FieldKind.CONSTANT:
+            assert self.field.reset is not None
             source = Const(self.field.reset, self.field.width)
         else:
             source = self.port.value
@@ -300,14 +343,9 @@ class _Word(NamedTuple):
     ports: Any
 
     @property
-    def readable(self) -> bool:
-        """Software may read the register."""
-        return any(field.readable for field in self.register.fields)
-
-    @property
-    def writable(self) -> bool:
-        """Software may write the register."""
-        return any(field.writable for field in self.register.fields)
+    def addresses(self) -> range:
+        """Its address in words."""
+        return range(self.address >> _WORD_SHIFT, (self.address >> _WORD_SHIFT) + 1)
 
     @property
     def is_kept(self) -> bool:
@@ -336,3 +374,27 @@ class _Word(NamedTuple):
             pieces += [Const(0, part.here.start - filled), part.value()]
             filled = part.here.stop
         return Cat(*pieces, Const(0, WORD_BITS - filled))
+
+    def elaborate_write(self, m: Module, select: Value, write: _Write) -> None:
+        """Describe what a write does when the word is selected."""
+        for part in self.parts():
+            if part.field.writable:
+                part.elaborate_write(m, select, write)
+
+
+class _Span(NamedTuple):
+    """Words of an external array that follow each other; ``ports`` is the array's interface."""
+
+    addresses: range
+    ports: Any
+
+    is_kept = False
+
+    def value(self) -> Value:
+        """What software reads here."""
+        return self.ports.read_data
+
+    def elaborate_write(self, m: Module, select: Value, write: _Write) -> None:
+        """Describe what a write does when one of the words is selected."""
+        with m.If(select):
+            m.d.sync += self.ports.write_strobe.eq(write.strobe)

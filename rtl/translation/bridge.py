@@ -1,28 +1,6 @@
-"""The translation bridge: an AXI4 master's I/O bus addresses in, system addresses out.
+"""The translation bridge: a translation agent with the tables of bindings and windows it goes by.
 
-It stands between any AXI4 master and the memory bus, and guarantees:
-
-1. An address appears on the memory bus only if it is the TCE table's own, read by the walker, or
-   lies in a page that a TCE of the requester's window granted, with the permission asked for.
-2. A refused access puts nothing on the memory bus. Reads are answered with DECERR and data 0,
-   writes are absorbed and answered with DECERR; the refusal is recorded. DECERR has no other cause.
-3. After an invalidation no beat of an old mapping is issued or lands any more.
-4. Towards both sides it keeps the rules of AXI4 as long as they are kept towards it; no path
-   without a register leads from one side to the other.
-
-The master names the requester of each access in AxUSER. What the bridge asks of the master beyond
-AXI4 is that it takes answers, and gives write data, without waiting for another address to be
-accepted; otherwise an invalidation, or a walk whose answer waits in line on R, might not end.
-
-Reads of different IDs may pass each other, as AXI4 allows: one that hits the IOTLB passes one that
-waits for its entry. Several entries are read at a time, and those of a stream ahead of use.
-
-Clock domain: ``sync``. Latency: 4 cycles for an address that hits the IOTLB, 1 for R, W and B; a
-miss adds 5 cycles and the latency of the memory. Throughput: one address a cycle, reads and writes
-together, and one beat a cycle on R, on W and on B.
-
-Source: patent, FIG. 5, the data path past the hosting partition, and the address translation
-entries that the partition manager sets up for it; LoPAR, redirected RDMA.
+It stands between any AXI4 master and the memory bus; what it guarantees is said in `agent`.
 """
 
 from typing import Any
@@ -31,64 +9,33 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from byway.rtl.bus.axi4 import AXI4Signature
-from byway.rtl.translation.fault import FaultLog, FaultRecordLayout, FaultStatusSignature
-from byway.rtl.translation.invalidator import Invalidator
-from byway.rtl.translation.iotlb import check_geometry
-from byway.rtl.translation.outstanding import check_outstanding
-from byway.rtl.translation.read_path import ReadPath
-from byway.rtl.translation.request import channel_fields
-from byway.rtl.translation.translator import Translator
-from byway.rtl.translation.walker import Walker, check_data_width
-from byway.rtl.translation.window import (
-    BindingSignature,
-    InvalidateSignature,
-    WindowSignature,
-    check_requesters,
-    check_windows,
-)
-from byway.rtl.translation.write_path import WritePath
+from byway.rtl.contract.external import ExternalSignature
+from byway.rtl.translation.agent import TranslationAgent, TranslationAgentSignature
+from byway.rtl.translation.tables import BINDINGS, WINDOWS, BindingTable, WindowTable
+from byway.rtl.translation.window import check_requesters
 
 __all__ = ["TranslationBridge"]
 
 
 class TranslationBridge(wiring.Component):
-    """Translates and isolates an AXI4 master.
+    """A translation agent with its tables of bindings and windows.
 
     Parameters
     ----------
-    requesters, windows : int
-        How many of each there are. A requester from `requesters` on is bound to nothing.
-    addr_width, data_width, id_width, user_width : int
-        Widths in bits of the master's fields. The memory bus has the same, and one bit of ID more:
-        set for reads of the walker, clear for the master's. Page numbers that are too large for
-        `addr_width` are the partition manager's to avoid.
-    iotlb_sets, iotlb_ways : int
-        Geometry of the IOTLB.
-    walks : int
-        Table walks that may be under way: a power of two, at least 2, at most the master's IDs.
-    ahead : int
-        Pages of a stream that are walked for ahead of use; 0 for none.
-    outstanding : int
-        Reads, and writes, that may be under way: a power of two, at least 2. Further ones wait.
+    requesters : int
+        How many there are: 1 to 256, and no more than AxUSER can name. A requester from
+        `requesters` on is bound to nothing.
+    user_width, **agent : int
+        See `TranslationAgentSignature`.
 
     Members
     -------
-    s_axi : In(AXI4Signature(...))
-        The master; its AxUSER names the requester.
-    m_axi : Out(AXI4Signature(...))
-        The memory bus. AxUSER is handed on; reads of the walker carry the requester they are for.
-    binding, window : In(BindingSignature()).array(requesters), In(WindowSignature()).array(windows)
-        Configuration.
-    invalidate : In(InvalidateSignature())
-        Taking back.
-    fault_status, fault_record, fault_address : Out(...)
-        Refusals, as `FaultLog` shows them.
-    idle : Out(1)
-        No access of the master and no walk is under way, nor an invalidation.
-    iotlb_hit, iotlb_miss, iotlb_prefetch, fault : Out(1)
-        A pulse for each request that the IOTLB answered, each walk that a request began, each
-        walk begun ahead of use, each refusal.
+    binding : In(ExternalSignature(BINDINGS, count=requesters))
+    window : In(ExternalSignature(WINDOWS, count=windows))
+        Configuration, from the register bank. It takes effect, for requests
+        that are let in from then on, the cycle after it is written.
+
+    All other members are those of `TranslationAgentSignature`, but for the lookups.
 
     Raises
     ------
@@ -110,129 +57,41 @@ class TranslationBridge(wiring.Component):
     iotlb_prefetch: Signal
     fault: Signal
 
-    def __init__(
-        self,
-        *,
-        requesters: int = 2,
-        windows: int = 4,
-        addr_width: int = 64,
-        data_width: int = 64,
-        id_width: int = 6,
-        user_width: int = 8,
-        iotlb_sets: int = 16,
-        iotlb_ways: int = 2,
-        walks: int = 8,
-        ahead: int = 1,
-        outstanding: int = 128,
-    ):
+    def __init__(self, *, requesters: int = 2, user_width: int = 8, **agent: int):
         check_requesters(requesters, user_width=user_width)
-        check_geometry(sets=iotlb_sets, ways=iotlb_ways)
-        check_windows(windows)
-        check_data_width(data_width)
-        check_outstanding(outstanding)
-        self._widths = {
-            "addr_width": addr_width,
-            "data_width": data_width,
-            "id_width": id_width,
-            "user_width": user_width,
+        self._requesters = requesters
+        self._agent = {"user_width": user_width, **agent}
+        signature = TranslationAgentSignature(**self._agent)
+        self._windows = signature.windows
+        self._shared = {
+            name: member
+            for name, member in signature.members.items()
+            if name not in ("binding_lookup", "window_lookup")
         }
-        self._outstanding = outstanding
-        self._translation = {
-            "requesters": requesters,
-            "windows": windows,
-            "iotlb_sets": iotlb_sets,
-            "iotlb_ways": iotlb_ways,
-            "walks": walks,
-            "ahead": ahead,
-            "room": min(outstanding, 8),
-        }
-        master = AXI4Signature(**self._widths)
-        memory = AXI4Signature(**{**self._widths, "id_width": id_width + 1})
         super().__init__(
             {
-                "s_axi": In(master),
-                "m_axi": Out(memory),
-                "binding": In(BindingSignature()).array(requesters),
-                "window": In(WindowSignature()).array(windows),
-                "invalidate": In(InvalidateSignature()),
-                "fault_status": Out(FaultStatusSignature()),
-                "fault_record": Out(FaultRecordLayout()),
-                "fault_address": Out(64),
-                "iotlb_hit": Out(1),
-                "iotlb_miss": Out(1),
-                "iotlb_prefetch": Out(1),
-                "fault": Out(1),
-                "idle": Out(1),
+                **self._shared,
+                "binding": In(ExternalSignature(BINDINGS, count=requesters)),
+                "window": In(ExternalSignature(WINDOWS, count=self._windows)),
             }
         )
 
     def elaborate(self, platform):
-        """Translate, then read and write; walk, log and invalidate beside them."""
+        """Join the agent and its tables."""
         m = Module()
-        m.submodules.translator = translator = Translator(**self._translation, **self._widths)
-        m.submodules.walker = walker = Walker(
-            slots=self._translation["walks"],
-            **{name: width for name, width in self._widths.items() if name != "id_width"},
-        )
-        m.submodules.read_path = reads = ReadPath(
-            **self._widths,
-            outstanding=self._outstanding,
-            walks=self._translation["walks"],
-        )
-        m.submodules.write_path = writes = WritePath(**self._widths, outstanding=self._outstanding)
-        m.submodules.fault_log = fault_log = FaultLog()
-        m.submodules.invalidator = invalidator = Invalidator(windows=len(self.window))
-
-        # The master's channels.
-        for prefix, into in (
-            ("ar", translator.reads),
-            ("aw", translator.writes),
-            ("w", writes.beats),
-        ):
-            for signal, field in channel_fields(self.s_axi, prefix, into.payload):
-                m.d.comb += field.eq(signal)
-            m.d.comb += into.valid.eq(getattr(self.s_axi, f"{prefix}valid"))
-            m.d.comb += getattr(self.s_axi, f"{prefix}ready").eq(into.ready)
-        for prefix, out in (("r", reads.beats), ("b", writes.answers)):
-            for signal, field in channel_fields(self.s_axi, prefix, out.payload):
-                m.d.comb += signal.eq(field)
-            m.d.comb += getattr(self.s_axi, f"{prefix}valid").eq(out.valid)
-            m.d.comb += out.ready.eq(getattr(self.s_axi, f"{prefix}ready"))
-
-        # Translation, and the memory's channels.
-        connect(m, translator.translated_reads, reads.translated)
-        connect(m, translator.translated_writes, writes.translated)
-        connect(m, translator.walk, walker.walk)
-        connect(m, walker.walked, translator.walked)
-        connect(m, walker.address, reads.table_read)
-        connect(m, reads.table_beat, walker.beat)
-        for path in (reads, writes):
-            for name, member in path.m_axi.signature.members.items():
-                if member.flow == Out:
-                    m.d.comb += getattr(self.m_axi, name).eq(getattr(path.m_axi, name))
-                else:
-                    m.d.comb += getattr(path.m_axi, name).eq(getattr(self.m_axi, name))
-
-        # Configuration, invalidation and faults.
-        for own, inner in zip(
-            (*self.binding, *self.window), (*translator.binding, *translator.window), strict=True
-        ):
-            connect(m, flipped(own), inner)
-        connect(m, flipped(self.invalidate), invalidator.invalidate)
-        connect(m, invalidator.invalidation, translator.invalidate)
-        m.d.comb += translator.hold.eq(invalidator.hold)
-        m.d.comb += invalidator.idle.eq(translator.idle & reads.idle & writes.idle)
-        connect(m, translator.fault, fault_log.fault)
-        connect(m, fault_log.fault_status, flipped(self.fault_status))
-        m.d.comb += self.fault_record.eq(fault_log.fault_record)
-        m.d.comb += self.fault_address.eq(fault_log.fault_address)
-
-        # Counters.
-        m.d.comb += self.iotlb_hit.eq(translator.iotlb_hit)
-        m.d.comb += self.iotlb_miss.eq(translator.iotlb_miss)
-        m.d.comb += self.iotlb_prefetch.eq(translator.iotlb_prefetch)
-        m.d.comb += self.fault.eq(translator.fault.valid)
-
-        # Last of all: placed earlier, it makes the proof of the bridge take ten times as long.
-        m.d.comb += self.idle.eq(invalidator.idle & ~invalidator.hold)
+        m.submodules.agent = agent = TranslationAgent(**self._agent)
+        m.submodules.binding_table = bindings = BindingTable(requesters=self._requesters)
+        m.submodules.window_table = windows = WindowTable(windows=self._windows)
+        connect(m, agent.binding_lookup, bindings.lookup)
+        connect(m, agent.window_lookup, windows.lookup)
+        connect(m, flipped(self.binding), bindings.registers)
+        connect(m, flipped(self.window), windows.registers)
+        for name, member in self._shared.items():
+            own, inner = getattr(self, name), getattr(agent, name)
+            if member.is_signature:
+                connect(m, inner, flipped(own))
+            elif member.flow == Out:
+                m.d.comb += own.eq(inner)
+            else:
+                m.d.comb += inner.eq(own)
         return m

@@ -17,6 +17,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from byway.rtl.bus.axi4 import AXI4ReadSignature, Resp
 from byway.rtl.bus.skid_buffer import SkidBuffer
@@ -109,7 +110,7 @@ class ReadPath(wiring.Component):
         table_beat = TableBeatLayout(data_width=data_width, slots=walks)
         table = AddressLayout(
             addr_width=addr_width,
-            id_width=table_beat.members["slot"].width,
+            id_width=exact_log2(walks),
             user_width=user_width,
         )
         self._bus_request = AddressLayout(

@@ -21,6 +21,8 @@ stream costs one of its cycles, to look up the next.
 Source: LoPAR, translation control entries; patent, authentication capability of the redirected DMA.
 """
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -37,12 +39,14 @@ from byway.rtl.translation.waiting_room import OrderLayout, WaitingRoom
 from byway.rtl.translation.walker import WalkedLayout, WalkLayout, check_slots
 from byway.rtl.translation.walks import Walks
 from byway.rtl.translation.window import (
+    ENTRIES_BITS,
+    TABLE_BASE_BITS,
     WINDOW_BITS,
-    BindingSignature,
+    BindingLookupSignature,
     InvalidationLayout,
     PageKeyLayout,
-    WindowSignature,
-    check_requesters,
+    WindowLookupSignature,
+    check_user_width,
 )
 
 __all__ = ["Translator"]
@@ -57,8 +61,8 @@ class Translator(wiring.Component):
 
     Parameters
     ----------
-    requesters, windows : int
-        How many of each there are. A requester from `requesters` on is bound to nothing.
+    windows : int
+        How many there are.
     addr_width, data_width, id_width, user_width : int
         Widths in bits of the requests' fields, and of the bus their bursts are for.
     iotlb_sets, iotlb_ways : int
@@ -76,8 +80,8 @@ class Translator(wiring.Component):
         Requests.
     translated_reads, translated_writes : Out(stream.Signature(TranslatedLayout(...)))
         The same requests, judged; reads of an ID in their order, and writes in theirs.
-    binding, window : In(BindingSignature()).array(requesters), In(WindowSignature()).array(windows)
-        Configuration.
+    binding_lookup, window_lookup : Out(BindingLookupSignature()), Out(WindowLookupSignature())
+        Configuration, looked up once for each request. No window from `windows` on is enabled.
     hold : In(1)
         Let no further request in.
     idle : Out(1)
@@ -102,8 +106,8 @@ class Translator(wiring.Component):
     writes: stream.Interface
     translated_reads: stream.Interface
     translated_writes: stream.Interface
-    binding: list
-    window: list
+    binding_lookup: Any
+    window_lookup: Any
     hold: Signal
     idle: Signal
     invalidate: stream.Interface
@@ -117,7 +121,6 @@ class Translator(wiring.Component):
     def __init__(
         self,
         *,
-        requesters: int = 2,
         windows: int = 4,
         addr_width: int = 64,
         data_width: int = 64,
@@ -129,13 +132,12 @@ class Translator(wiring.Component):
         ahead: int = 1,
         room: int = 8,
     ):
-        check_requesters(requesters, user_width=user_width)
+        check_user_width(user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
         check_slots(walks)
         check_room(room)
         if ahead < 0:
             raise ValueError(f"Pages ahead must be 0 or more, not {ahead!r}")
-        self.requesters = requesters
         self.windows = windows
         self.iotlb_sets = iotlb_sets
         self.iotlb_ways = iotlb_ways
@@ -168,8 +170,8 @@ class Translator(wiring.Component):
                 "writes": In(requests),
                 "translated_reads": Out(translated),
                 "translated_writes": Out(translated),
-                "binding": In(BindingSignature()).array(requesters),
-                "window": In(WindowSignature()).array(windows),
+                "binding_lookup": Out(BindingLookupSignature()),
+                "window_lookup": Out(WindowLookupSignature()),
                 "hold": In(1),
                 "idle": Out(1),
                 "invalidate": In(stream.Signature(InvalidationLayout(windows=windows))),
@@ -250,6 +252,8 @@ class Translator(wiring.Component):
             )
         )
         request = Signal(self._request)
+        binding = self.binding_lookup.binding
+        m.d.comb += self.binding_lookup.requester.eq(request.user)
         offered = Signal()
         is_write = Signal()
         write_turn = Signal()
@@ -269,19 +273,14 @@ class Translator(wiring.Component):
             m.d.sync += chosen.ahead.eq(proposal.valid)
             m.d.sync += chosen.write.eq(is_write)
             m.d.sync += chosen.request.eq(request)
-            m.d.sync += chosen.unbound.eq(1)
-            m.d.sync += chosen.window.eq(0)
+            m.d.sync += chosen.unbound.eq(~binding.valid)
+            m.d.sync += chosen.window.eq(Mux(binding.valid, binding.window, 0))
             with m.If(offered):
                 m.d.sync += write_turn.eq(~is_write)
-            with m.Switch(request.user):
-                for number, binding in enumerate(self.binding):
-                    with m.Case(number):
-                        m.d.sync += chosen.unbound.eq(~binding.valid)
-                        m.d.sync += chosen.window.eq(Mux(binding.valid, binding.window, 0))
         return chosen
 
     def _look_up(self, m, advance, chosen, iotlb):
-        """Second stage: the window's extent, the burst's measure; the IOTLB reads its lines."""
+        """Second stage: the window's table, the burst's measure; the IOTLB reads its lines."""
         looked_up = Signal(
             data.StructLayout(
                 {
@@ -292,12 +291,16 @@ class Translator(wiring.Component):
                     "unbound": 1,
                     "window": WINDOW_BITS,
                     "disabled": 1,
-                    "entries": WindowSignature().members["entries"].shape,
-                    "table_base": WindowSignature().members["table_base"].shape,
+                    "entries": ENTRIES_BITS,
+                    "table_base": TABLE_BASE_BITS,
                     "burst": self._burst_check.layout,
                 }
             )
         )
+        window = self.window_lookup.window
+        m.d.comb += self.window_lookup.number.eq(chosen.window)
+        window = self.window_lookup.window
+        m.d.comb += self.window_lookup.number.eq(chosen.window)
         m.d.comb += iotlb.page.window.eq(chosen.window)
         m.d.comb += iotlb.page.index.eq(chosen.request.addr[PAGE_BITS:])
         m.d.comb += iotlb.is_write.eq(chosen.write)
@@ -306,13 +309,9 @@ class Translator(wiring.Component):
             for name in ("valid", "ahead", "write", "request", "unbound", "window"):
                 m.d.sync += looked_up[name].eq(chosen[name])
             m.d.sync += looked_up.burst.eq(self._burst_check.measure(m, chosen.request))
-            m.d.sync += looked_up.disabled.eq(1)
-            with m.Switch(chosen.window):
-                for number, window in enumerate(self.window):
-                    with m.Case(number):
-                        m.d.sync += looked_up.disabled.eq(~window.enable)
-                        m.d.sync += looked_up.entries.eq(window.entries)
-                        m.d.sync += looked_up.table_base.eq(window.table_base)
+            m.d.sync += looked_up.disabled.eq(~window.enable)
+            m.d.sync += looked_up.entries.eq(window.entries)
+            m.d.sync += looked_up.table_base.eq(window.table_base)
         return looked_up
 
     def _match(self, m, advance, looked_up, walks, waiting):

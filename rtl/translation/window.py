@@ -17,13 +17,17 @@ __all__ = [
     "ENTRIES_BITS",
     "REQUESTER_BITS",
     "SCOPE_BITS",
+    "TABLE_BASE_BITS",
     "WINDOW_BITS",
-    "BindingSignature",
+    "BindingLayout",
+    "BindingLookupSignature",
     "InvalidateSignature",
     "InvalidationLayout",
     "PageKeyLayout",
-    "WindowSignature",
+    "WindowLayout",
+    "WindowLookupSignature",
     "check_requesters",
+    "check_user_width",
     "check_windows",
 ]
 
@@ -31,16 +35,23 @@ __all__ = [
 REQUESTER_BITS = 8
 #: Width of a window's number in the registers.
 WINDOW_BITS = 8
+#: Width of the page number of a TCE table.
+TABLE_BASE_BITS = 52
 #: Width of a window's extent, and so of every page index that is within it.
 ENTRIES_BITS = 32
 #: Width of an ``invalidate_scope``.
 SCOPE_BITS = bits_for(max(codes("invalidate_scope")))
 
 
-def check_requesters(requesters: int, *, user_width: int) -> None:
-    """Raise `ValueError` unless AxUSER, `user_width` bits, can name so many requesters."""
+def check_user_width(user_width: int) -> None:
+    """Raise `ValueError` unless the registers can name every requester that AxUSER can."""
     if user_width not in range(1, REQUESTER_BITS + 1):
         raise ValueError(f"User width must be 1 to {REQUESTER_BITS} bits, not {user_width!r}")
+
+
+def check_requesters(requesters: int, *, user_width: int = REQUESTER_BITS) -> None:
+    """Raise `ValueError` unless AxUSER, `user_width` bits, can name so many requesters."""
+    check_user_width(user_width)
     if requesters not in range(1, (1 << user_width) + 1):
         raise ValueError(f"Requesters must be 1 to {1 << user_width}, not {requesters!r}")
 
@@ -51,38 +62,66 @@ def check_windows(windows: int) -> None:
         raise ValueError(f"Windows must be 1 to {1 << WINDOW_BITS}, not {windows!r}")
 
 
-class BindingSignature(wiring.Signature):
+class BindingLayout(data.StructLayout):
     """Which window a requester uses.
 
     Members
     -------
-    valid : Out(1)
+    valid : unsigned(1)
         The requester has a window.
-    window : Out(8)
+    window : unsigned(8)
         Its number. A number that no window has is taken for that of a disabled one.
     """
 
     def __init__(self):
-        super().__init__({"valid": Out(1), "window": Out(WINDOW_BITS)})
+        super().__init__({"valid": 1, "window": WINDOW_BITS})
 
 
-class WindowSignature(wiring.Signature):
+class WindowLayout(data.StructLayout):
     """One window. It may change only while it is disabled, and must be invalidated afterwards.
 
     Members
     -------
-    table_base : Out(52)
+    table_base : unsigned(52)
         Page number of the TCE table's system address.
-    entries : Out(32)
+    entries : unsigned(32)
         Its extent in pages.
-    enable : Out(1)
+    enable : unsigned(1)
         It translates.
     """
 
     def __init__(self):
-        super().__init__(
-            {"table_base": Out(52), "entries": Out(ENTRIES_BITS), "enable": Out(1)},
-        )
+        super().__init__({"table_base": TABLE_BASE_BITS, "entries": ENTRIES_BITS, "enable": 1})
+
+
+class BindingLookupSignature(wiring.Signature):
+    """Finds a binding in the same cycle, from the side of who looks for it.
+
+    Members
+    -------
+    requester : Out(8)
+        Number of the requester; any number may be asked for.
+    binding : In(BindingLayout())
+        Its binding, as of the cycle before; not valid if there is no such requester.
+    """
+
+    def __init__(self):
+        super().__init__({"requester": Out(REQUESTER_BITS), "binding": In(BindingLayout())})
+
+
+class WindowLookupSignature(wiring.Signature):
+    """Finds a window in the same cycle, from the side of who looks for it.
+
+    Members
+    -------
+    number : Out(8)
+        Number of the window; any number may be asked for.
+    window : In(WindowLayout())
+        The window, as of the cycle before; not enabled if there is none of this number.
+    """
+
+    def __init__(self):
+        super().__init__({"number": Out(WINDOW_BITS), "window": In(WindowLayout())})
 
 
 class InvalidateSignature(wiring.Signature):

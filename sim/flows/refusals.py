@@ -336,7 +336,7 @@ def without_a_window_nothing_is_reached(bench: Bench) -> None:
     """A ring that is not bound, or whose window is switched off, reads not even a descriptor."""
     window, ring = _start(bench)
     page = ring.descriptors // PAGE
-    switch = window.manager.window[0].control
+    switch = window.registers.control
     binding = window.manager.binding[0]
     good = []
     for spoil, repair, reason in (

@@ -21,10 +21,12 @@ from byway.sw.contract.registers import (
     DOORBELL_PAGE,
     DOORBELL_STRIDE,
     MANAGER_PAGE,
+    WINDOW_PAGE,
     AdapterPage,
     DoorbellPage,
     InvalidateScope,
     ManagerPage,
+    WindowPage,
 )
 
 __all__ = ["Ring", "Window", "pieces_of"]
@@ -57,7 +59,7 @@ class Window:
         # The live entries: page, reading, writing.
         self._live: dict[int, tuple[int, bool, bool]] = {}
         self.table = self._memory.take_page()
-        self.registers = self.manager.window[number]
+        self.registers = WindowPage(bench.registers, WINDOW_PAGE).window[number]
         self.registers.size.write(entries=entries)
         self.use_table(self.table)
         self.manager.binding[number].write(valid=1, window=number)

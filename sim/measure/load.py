@@ -18,9 +18,11 @@ from byway.sw.contract.registers import (
     DOORBELL_PAGE,
     MANAGER_PAGE,
     PAGE_SIZE,
+    WINDOW_PAGE,
     AdapterPage,
     DoorbellPage,
     ManagerPage,
+    WindowPage,
 )
 from byway.sw.hardware import PhysicalMemory, RegisterBus
 
@@ -68,13 +70,12 @@ def start_load(registers: RegisterBus, memory: PhysicalMemory) -> None:
             descriptor.pack() + payload.pack(),
         )
 
-    manager = ManagerPage(registers, MANAGER_PAGE)
     adapter = AdapterPage(registers, ADAPTER_PAGE)
-    window = manager.window[0]
+    window = WindowPage(registers, WINDOW_PAGE).window[0]
     window.table_base.write(page=_TABLE // PAGE_SIZE)
     window.size.write(entries=MEMORY_BYTES // PAGE_SIZE)
     window.control.write(enable=1)
-    manager.binding[0].write(valid=1, window=0)
+    ManagerPage(registers, MANAGER_PAGE).binding[0].write(valid=1, window=0)
     ring = adapter.ring[0]
     ring.descriptor_base.write(page=_DESCRIPTORS // PAGE_SIZE)
     ring.completion_base.write(page=_COMPLETIONS // PAGE_SIZE)

@@ -47,7 +47,6 @@ MAXIMUM_HOSTED = MAXIMUM_RINGS - 1
 
 #: Of the manager: tables of the windows.
 _MANAGER_BYTES = 8 << 20
-_WINDOWS = 4
 
 
 def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdapter]:
@@ -61,7 +60,12 @@ def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdap
         One of `DATA_WIDTHS`.
     """
     rings = 1 + hosted
-    return partial(SharedAdapter, rings=rings, windows=max(_WINDOWS, rings), data_width=data_width)
+    return partial(
+        SharedAdapter,
+        rings=rings,
+        windows=max(constant("geometry.windows"), rings),
+        data_width=data_width,
+    )
 
 
 def board_for(hosted: int, manner: MemoryManner) -> BoardParameters:

@@ -135,7 +135,7 @@ extern "C" {
 #define IDENTITY_PAGE__GEOMETRY__WINDOWS_bm 0x1ff0000
 #define IDENTITY_PAGE__GEOMETRY__WINDOWS_bp 16
 #define IDENTITY_PAGE__GEOMETRY__WINDOWS_bw 9
-#define IDENTITY_PAGE__GEOMETRY__WINDOWS_reset 0x80
+#define IDENTITY_PAGE__GEOMETRY__WINDOWS_reset 0x100
 
 // reg - identity_page::frame_limits
 #define IDENTITY_PAGE__FRAME_LIMITS__MAXIMUM_FRAME_bm 0xffff
@@ -274,32 +274,6 @@ typedef struct __attribute__ ((__packed__)) {
 #define MANAGER_PAGE__BINDING__WINDOW_bm 0xff00
 #define MANAGER_PAGE__BINDING__WINDOW_bp 8
 #define MANAGER_PAGE__BINDING__WINDOW_bw 8
-#define MANAGER_PAGE__BINDING__WINDOW_reset 0x0
-
-// reg - window_registers::table_base
-#define WINDOW_REGISTERS__TABLE_BASE__PAGE_bm 0xfffffffffffff000
-#define WINDOW_REGISTERS__TABLE_BASE__PAGE_bp 12
-#define WINDOW_REGISTERS__TABLE_BASE__PAGE_bw 52
-#define WINDOW_REGISTERS__TABLE_BASE__PAGE_reset 0x0
-
-// reg - window_registers::size
-#define WINDOW_REGISTERS__SIZE__ENTRIES_bm 0xffffffff
-#define WINDOW_REGISTERS__SIZE__ENTRIES_bp 0
-#define WINDOW_REGISTERS__SIZE__ENTRIES_bw 32
-#define WINDOW_REGISTERS__SIZE__ENTRIES_reset 0x0
-
-// reg - window_registers::control
-#define WINDOW_REGISTERS__CONTROL__ENABLE_bm 0x1
-#define WINDOW_REGISTERS__CONTROL__ENABLE_bp 0
-#define WINDOW_REGISTERS__CONTROL__ENABLE_bw 1
-#define WINDOW_REGISTERS__CONTROL__ENABLE_reset 0x0
-
-// regfile - window_registers
-typedef struct __attribute__ ((__packed__)) {
-    uint64_t table_base;
-    uint32_t size;
-    uint32_t control;
-} window_registers_t;
 
 // addrmap - manager_page
 typedef struct __attribute__ ((__packed__)) {
@@ -317,8 +291,6 @@ typedef struct __attribute__ ((__packed__)) {
     uint64_t faults;
     uint8_t RESERVED_58_3ff[0x3a8];
     uint32_t binding[32];
-    uint8_t RESERVED_480_7ff[0x380];
-    window_registers_t window[128];
 } manager_page_t;
 
 // reg - adapter_page::interrupt_summary
@@ -481,6 +453,34 @@ typedef struct __attribute__ ((__packed__)) {
     ring_registers__stride40_t ring[32];
 } adapter_page_t;
 
+// reg - window_registers::table_base
+#define WINDOW_REGISTERS__TABLE_BASE__PAGE_bm 0xfffffffffffff000
+#define WINDOW_REGISTERS__TABLE_BASE__PAGE_bp 12
+#define WINDOW_REGISTERS__TABLE_BASE__PAGE_bw 52
+
+// reg - window_registers::size
+#define WINDOW_REGISTERS__SIZE__ENTRIES_bm 0xffffffff
+#define WINDOW_REGISTERS__SIZE__ENTRIES_bp 0
+#define WINDOW_REGISTERS__SIZE__ENTRIES_bw 32
+
+// reg - window_registers::control
+#define WINDOW_REGISTERS__CONTROL__ENABLE_bm 0x1
+#define WINDOW_REGISTERS__CONTROL__ENABLE_bp 0
+#define WINDOW_REGISTERS__CONTROL__ENABLE_bw 1
+#define WINDOW_REGISTERS__CONTROL__ENABLE_reset 0x0
+
+// regfile - window_registers
+typedef struct __attribute__ ((__packed__)) {
+    uint64_t table_base;
+    uint32_t size;
+    uint32_t control;
+} window_registers_t;
+
+// addrmap - window_page
+typedef struct __attribute__ ((__packed__)) {
+    window_registers_t window[256];
+} window_page_t;
+
 // reg - doorbell_page::transmit
 #define DOORBELL_PAGE__TRANSMIT__PRODUCER_bm 0xffff
 #define DOORBELL_PAGE__TRANSMIT__PRODUCER_bp 0
@@ -498,8 +498,10 @@ typedef struct __attribute__ ((__packed__)) {
     identity_page_t identity;
     uint8_t RESERVED_1c_fff[0xfe4];
     manager_page_t manager;
+    uint8_t RESERVED_1480_1fff[0xb80];
     adapter_page_t adapter;
-    uint8_t RESERVED_2c00_3fff[0x1400];
+    uint8_t RESERVED_2c00_2fff[0x400];
+    window_page_t window;
     doorbell_page__stride1000_t doorbell[32];
 } byway_t;
 

@@ -24,6 +24,7 @@ __all__ = [
     "IDENTITY_PAGE",
     "MANAGER_PAGE",
     "PAGE_SIZE",
+    "WINDOW_PAGE",
     "AdapterPage",
     "DoorbellPage",
     "FaultReason",
@@ -32,6 +33,7 @@ __all__ = [
     "ManagerPage",
     "RingRegisters",
     "RingStopReason",
+    "WindowPage",
     "WindowRegisters",
 ]
 
@@ -39,6 +41,7 @@ PAGE_SIZE = 0x1000
 IDENTITY_PAGE = 0x0000
 MANAGER_PAGE = 0x1000
 ADAPTER_PAGE = 0x2000
+WINDOW_PAGE = 0x3000
 DOORBELL_PAGE = 0x4000
 DOORBELL_STRIDE = 0x1000
 
@@ -133,7 +136,7 @@ class IdentityGeometry(Fields):
     #: Transmit rings; each is a requester of the translation bridge.
     rings: int = bits(0, 9, reset=32)
     #: Translation windows.
-    windows: int = bits(16, 9, reset=128)
+    windows: int = bits(16, 9, reset=256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,44 +182,6 @@ class IdentityPage:
         self.frame_limits = ReadOnlyRegister(bus, base + 0x10, IdentityFrameLimits)
         self.mss_limits = ReadOnlyRegister(bus, base + 0x14, IdentityMssLimits)
         self.ring_limits = ReadOnlyRegister(bus, base + 0x18, IdentityRingLimits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowTableBase(Fields):
-    """Where the TCE table lies."""
-
-    SIZE: ClassVar[int] = 8
-
-    #: Page number of the table's system address (address bits 63:12).
-    page: int = bits(12, 52)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowSize(Fields):
-    """The extent of the window."""
-
-    #: Entries, that is 4 KiB pages. Larger page indexes are extent errors.
-    entries: int = bits(0, 32)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowControl(Fields):
-    """Switch."""
-
-    #: The window translates.
-    enable: int = bits(0, 1)
-
-
-class WindowRegisters:
-    """A window (LIOBN): a table of TCEs in system memory.
-
-    Change it only while it is disabled, and invalidate it afterwards.
-    """
-
-    def __init__(self, bus: RegisterBus, base: int = 0):
-        self.table_base = ReadWriteRegister(bus, base + 0x00, WindowTableBase)
-        self.size = ReadWriteRegister(bus, base + 0x08, WindowSize)
-        self.control = ReadWriteRegister(bus, base + 0x0C, WindowControl)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,15 +290,12 @@ class ManagerBinding(Fields):
 
     #: The requester has a window.
     valid: int = bits(0, 1)
-    #: Number of the window.
+    #: Number of the window. Undefined after reset.
     window: int = bits(8, 8)
 
 
 class ManagerPage:
-    """Translation windows, bindings, invalidation and faults.
-
-    Mapped to the partition manager only.
-    """
+    """Bindings, invalidation and faults. Mapped to the partition manager only."""
 
     def __init__(self, bus: RegisterBus, base: int = 0):
         self.invalidate = ReadWriteRegister(bus, base + 0x00, ManagerInvalidate)
@@ -351,12 +313,6 @@ class ManagerPage:
             offset=base + 0x400,
             stride=0x04,
             length=32,
-        )
-        self.window = Array(
-            lambda offset: WindowRegisters(bus, offset),
-            offset=base + 0x800,
-            stride=0x10,
-            length=128,
         )
 
 
@@ -563,6 +519,56 @@ class AdapterPage:
             offset=base + 0x400,
             stride=0x40,
             length=32,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowTableBase(Fields):
+    """Where the TCE table lies."""
+
+    SIZE: ClassVar[int] = 8
+
+    #: Page number of the table's system address (address bits 63:12). Undefined after reset.
+    page: int = bits(12, 52)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSize(Fields):
+    """The extent of the window."""
+
+    #: Entries, that is 4 KiB pages. Larger page indexes are extent errors. Undefined after reset.
+    entries: int = bits(0, 32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowControl(Fields):
+    """Switch."""
+
+    #: The window translates.
+    enable: int = bits(0, 1)
+
+
+class WindowRegisters:
+    """A window (LIOBN): a table of TCEs in system memory.
+
+    Change it only while it is disabled, and invalidate it afterwards.
+    """
+
+    def __init__(self, bus: RegisterBus, base: int = 0):
+        self.table_base = ReadWriteRegister(bus, base + 0x00, WindowTableBase)
+        self.size = ReadWriteRegister(bus, base + 0x08, WindowSize)
+        self.control = ReadWriteRegister(bus, base + 0x0C, WindowControl)
+
+
+class WindowPage:
+    """Translation windows. Mapped to the partition manager only."""
+
+    def __init__(self, bus: RegisterBus, base: int = 0):
+        self.window = Array(
+            lambda offset: WindowRegisters(bus, offset),
+            offset=base + 0x00,
+            stride=0x10,
+            length=256,
         )
 
 

@@ -1,9 +1,9 @@
 """The I/O adapter sharing mechanism (patent, FIG. 1: 122): who may use which part of the adapter.
 
-It alone touches the manager page: it gives each requester of the adapter (each ring) a window with
-a table of TCEs in memory that no partition has, binds the two, makes the translation bridge forget
-what has changed, and collects the accesses that the bridge refused. The owner gets the pages of the
-register space that are its own, and nothing else of it.
+It alone touches the manager page and the window page: it gives each requester of the adapter (each
+ring) a window with a table of TCEs in memory that no partition has, binds the two, makes the
+translation bridge forget what has changed, and collects the accesses that the bridge refused. The
+owner gets the pages of the register space that are its own, and nothing else of it.
 
 Source: patent, method 600, step 210, and method 700, step 760.
 """
@@ -19,11 +19,13 @@ from byway.sw.contract.registers import (
     DOORBELL_STRIDE,
     IDENTITY_PAGE,
     MANAGER_PAGE,
+    WINDOW_PAGE,
     AdapterPage,
     FaultReason,
     IdentityPage,
     InvalidateScope,
     ManagerPage,
+    WindowPage,
 )
 from byway.sw.hardware import Hardware
 from byway.sw.manager.memory import PAGE_SIZE, PageAllocator
@@ -95,6 +97,7 @@ class AdapterSharing:
         self._hardware = hardware
         self._allocator = allocator
         self._manager_page = ManagerPage(hardware.registers, MANAGER_PAGE)
+        self._window_page = WindowPage(hardware.registers, WINDOW_PAGE)
         self._bit_bucket: TranslationControlEntry | None = None
 
     @property
@@ -209,7 +212,7 @@ class AdapterSharing:
             table_page=self._allocator.allocate_contiguous(_table_pages(pages)),
             invalidate=self._invalidate,
         )
-        registers = self._manager_page.window[window.number]
+        registers = self._window_page.window[window.number]
         registers.control.write(enable=0)
         registers.table_base.write(page=window.table_page)
         registers.size.write(entries=pages)
@@ -220,7 +223,7 @@ class AdapterSharing:
 
     def _close_window(self, window: AdapterWindow) -> None:
         self._manager_page.binding[window.number].write(valid=0)
-        self._manager_page.window[window.number].control.write(enable=0)
+        self._window_page.window[window.number].control.write(enable=0)
         self._invalidate_and_wait(InvalidateScope.WINDOW, window)
         end = window.table_page + _table_pages(window.pages)
         self._allocator.free(range(window.table_page, end))

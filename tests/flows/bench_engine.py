@@ -10,7 +10,7 @@ from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import CYCLE_NS
 from byway.sim.flows.flow import PAGE, Pages
 from byway.sw.contract.records import TranslationControlEntry
-from byway.sw.contract.registers import MANAGER_PAGE, ManagerPage
+from byway.sw.contract.registers import WINDOW_PAGE, WindowPage
 
 __all__ = ["FlowEngine"]
 
@@ -44,7 +44,7 @@ class _Grants:
     def __init__(self, memory: Pages):
         self.written = _Written()
         self._memory = memory
-        self._page = ManagerPage(self.written, MANAGER_PAGE)
+        self._page = WindowPage(self.written, WINDOW_PAGE)
         self._tables: dict[int, bytes] = {}
 
     def extend(self) -> None:

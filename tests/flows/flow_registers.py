@@ -5,10 +5,10 @@ from bench_adapter import FlowBench, cocotb_tests, flow
 from byway.rtl.contract.model import constant, register_space
 from byway.sim.flows import registers
 from byway.sim.flows.frames import sized, super_frame
-from byway.sim.flows.registers import reset_values, snapshot
+from byway.sim.flows.registers import promised, reset_values, snapshot
 from byway.sim.flows.ring import Ring, Window
 from byway.sw.contract.records import TransmitStatus
-from byway.sw.contract.registers import MANAGER_PAGE, ManagerPage
+from byway.sw.contract.registers import WINDOW_PAGE, WindowPage
 
 globals().update(cocotb_tests(registers, __name__))
 
@@ -20,7 +20,7 @@ def bytes_are_written_alone(bench: FlowBench) -> None:
     offsets = [
         address
         for path, address, _register in register_space().registers()
-        if path[0] == "manager" and path[-1] == "table_base"
+        if path[0] == "window" and path[-1] == "table_base"
     ]
     for register, offset in zip(registers, offsets, strict=True):
         expected = bytearray(bench.rng.randbytes(8))
@@ -38,7 +38,7 @@ def bytes_are_written_alone(bench: FlowBench) -> None:
 
 
 def _windows(bench: FlowBench):
-    page = ManagerPage(bench.registers, MANAGER_PAGE)
+    page = WindowPage(bench.registers, WINDOW_PAGE)
     return [page.window[number] for number in range(constant("geometry.windows"))]
 
 
@@ -48,7 +48,7 @@ def reads_and_writes_at_once(bench: FlowBench) -> None:
     offsets = [
         address
         for path, address, _register in register_space().registers()
-        if path[0] == "manager" and path[-1] == "size"
+        if path[0] == "window" and path[-1] == "size"
     ]
     values = dict.fromkeys(offsets, 0)
     for _number in range(60):
@@ -71,7 +71,7 @@ def reset_in_the_middle_of_everything(bench: FlowBench) -> None:
         bench.wait_for(lambda seen=seen: len(bench.frames) >= seen, "frame before the reset")
         bench.run(bench.rng.randrange(300))
         bench.reset()
-        assert snapshot(bench) == reset_values()
+        assert promised(snapshot(bench)) == reset_values()
         quiet = len(bench.frames)
         bench.run(3000)
         assert len(bench.frames) == quiet, "a frame from before the reset"

@@ -1,4 +1,4 @@
-"""No access leaves the translation bridge that a TCE of the requester's window did not grant.
+"""What leaves the translation bridge was granted, stays in its page, and ends with its grant.
 
 The bridge stands between an arbitrary master, which need not even keep to AXI4, an arbitrary
 partition manager that invalidates when it likes, and an arbitrary memory, of which only the
@@ -10,57 +10,55 @@ Shown, for a watched kind of access that may be either:
   ended since;
 - when an invalidation ends, no access of the master's is on the bus or under way;
 - a walk reads one entry at a time;
-- no incrementing burst leaves the page it begins in.
+- an incrementing burst that leaves the page it begins in is not forwarded, and those that are
+  forwarded are what they were.
 
-The proof has no bound in time, and reset may come at any moment. Configuration is arbitrary and
+The proofs have no bound in time, and reset may come at any moment. Configuration is arbitrary and
 constant. Sizes are the smallest at which windows, pages and sets differ and buffers fill. The
 watched page has a number of its own, since page numbers of the system only pass through.
 """
 
+import functools
+
 import pytest
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal, Value
 from amaranth.lib.wiring import In
 
 from byway.rtl.bus.axi4 import Burst, Resp
 from byway.rtl.contract.model import codes, record
-from byway.rtl.translation.bridge import TranslationBridge
+from byway.rtl.translation.agent import TranslationAgent
+from tests.formal.configuration import (
+    PAGE_BITS,
+    PAGES,
+    WALKS,
+    WATCHED_PAGE,
+    WINDOWS,
+    configure,
+    takes_back,
+)
+from tests.formal.pdr import prove
 from tests.formal.sby import run_sby
 
 Scope = codes("invalidate_scope")
-WINDOWS = 2
-WALKS = 2
-PAGE_BITS = 2  # Of an address, above the offset in its page.
-PAGES = 1 << PAGE_BITS
-WATCHED_PAGE = 1
-#: Bits of the configuration that make a difference where addresses have so few.
-CONFIGURATION = {
-    "valid": 1,
-    "window": 2,
-    "enable": 1,
-    "entries": PAGE_BITS + 1,
-    "table_base": PAGE_BITS,
-}
 
 
-def bridge_in_any_system(m, page_bits, **parameters):
-    """Put a bridge into `m` whose surroundings do as they like, with a configuration that stays."""
-    m.submodules.dut = dut = TranslationBridge(
-        **{"requesters": 2, "user_width": 1, **parameters},
+def agent_in_any_system(m, page_bits, *, requesters=2, user_width=1):
+    """Put an agent into `m` whose surroundings do as they like; also returns its configuration."""
+    m.submodules.dut = dut = TranslationAgent(
         windows=WINDOWS,
         addr_width=12 + page_bits,
         id_width=1,
+        user_width=user_width,
         iotlb_sets=2,
         iotlb_ways=1,
         walks=WALKS,
         outstanding=2,
     )
     for path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In:
-            kept = CONFIGURATION.get(path[-1]) if path[0] in ("binding", "window") else None
-            free = AnySeq(len(signal)) if kept is None else AnyConst(kept)
-            m.d.comb += signal.eq(free)
-    return dut
+        if member.flow == In and path[0] not in ("binding_lookup", "window_lookup"):
+            m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
+    return dut, *configure(m, dut, requesters=requesters)
 
 
 def end_of(m, invalidate):
@@ -73,17 +71,24 @@ def end_of(m, invalidate):
 class TaggedRequests(Elaboratable):
     """A bridge whose master tags each request, by a bit of AxUSER that makes no difference.
 
-    Requesters that differ in the tag alone have the same window; so the tag only passes through.
+    Requesters that differ in the tag alone have the same binding; so the tag only passes through.
     """
 
+    def tag(self, request):
+        """The tag of a request of the master."""
+        raise NotImplementedError
+
+    def check(self, request):
+        """What follows for a request on the bus."""
+        raise NotImplementedError
+
     def elaborate(self, platform):
-        """`tag` says what the tag is of a request, `check` what follows for one on the bus."""
+        """Tag and check both address channels."""
         m = Module()
-        dut = bridge_in_any_system(m, page_bits=1, requesters=4, user_width=2)
+        dut, bindings, _windows = agent_in_any_system(m, 1, requesters=4, user_width=2)
         for one, other in ((0, 2), (1, 3)):
-            for name in ("valid", "window"):
-                same = getattr(dut.binding[one], name) == getattr(dut.binding[other], name)
-                m.d.comb += Assume(same)
+            same = bindings[one].as_value() == bindings[other].as_value()
+            m.d.comb += Assume(same, "the tag makes no difference")
         for prefix in ("ar", "aw"):
             master, memory = (
                 {
@@ -93,8 +98,8 @@ class TaggedRequests(Elaboratable):
                 for axi in (dut.s_axi, dut.m_axi)
             )
             is_data = ~memory["id"][-1] if prefix == "ar" else 1
-            m.d.comb += Assume(master["user"][1] == self.tag(m, master))
-            m.d.comb += Assert(~memory["valid"] | ~is_data | self.check(m, memory), prefix)
+            m.d.comb += Assume(master["user"][1] == self.tag(master), "the tag")
+            m.d.comb += Assert(~memory["valid"] | ~is_data | self.check(memory), prefix)
             m.d.comb += Cover(memory["valid"] & (memory["len"] == 2), f"{prefix} is used")
         return m
 
@@ -102,12 +107,12 @@ class TaggedRequests(Elaboratable):
 class BurstsThatCrossAreNotForwarded(TaggedRequests):
     """The tag says that the burst leaves the page it begins in."""
 
-    def tag(self, m, request):
+    def tag(self, request):
         """As `BurstCheck` says, the alignment of later beats makes no difference."""
         last = request["addr"][:12] + (request["len"] << request["size"])
         return (request["burst"] == Burst.INCR) & last[12:].any()
 
-    def check(self, m, request):
+    def check(self, request):
         """None of them is on the bus."""
         return ~request["user"][1]
 
@@ -115,23 +120,19 @@ class BurstsThatCrossAreNotForwarded(TaggedRequests):
 class BurstsAreForwardedAsTheyAre(TaggedRequests):
     """The tag is some bit of what a burst is made of."""
 
-    def bit(self, request):
-        """The bit."""
-        fields = Cat(request["addr"][:12], *(request[name] for name in ("len", "size", "burst")))
-        return fields.bit_select(self.which, 1)
-
-    def tag(self, m, request):
-        """Some bit, the same of all."""
-        return self.bit(request)
-
-    def check(self, m, request):
-        """It is still what it was."""
-        return request["user"][1] == self.bit(request)
-
     def elaborate(self, platform):
         """Choose a bit."""
         self.which = AnyConst(5)
         return super().elaborate(platform)
+
+    def tag(self, request):
+        """That bit."""
+        fields = Cat(request["addr"][:12], *(request[name] for name in ("len", "size", "burst")))
+        return fields.bit_select(self.which, 1)
+
+    def check(self, request):
+        """It is still what it was."""
+        return request["user"][1] == self.tag(request)
 
 
 class EndsLeaveNothing(Elaboratable):
@@ -140,7 +141,7 @@ class EndsLeaveNothing(Elaboratable):
     def elaborate(self, platform):
         """Ghosts count what is under way; the memory answers what it was asked, each once."""
         m = Module()
-        dut = bridge_in_any_system(m, page_bits=1)
+        dut, _bindings, _windows = agent_in_any_system(m, 1)
         axi = dut.m_axi
         is_walk = axi.arid[-1]
         answers_walk = axi.rid[-1]
@@ -157,19 +158,28 @@ class EndsLeaveNothing(Elaboratable):
         was_written = (writes != 0) & (written != 0)
         m.d.comb += Assume(~axi.bvalid | was_written, "an answer has an address and all its data")
         on_bus = (axi.arvalid & ~is_walk) | axi.awvalid | axi.wvalid
-        with m.If(end_of(m, dut.invalidate)):
+        ended = end_of(m, dut.invalidate)
+        with m.If(ended):
             m.d.comb += Assert(~on_bus, "an end leaves nothing on the bus")
             m.d.comb += Assert((reads == 0) & (writes == 0), "an end leaves nothing under way")
+        used = Signal()
+        with m.If(begins):
+            m.d.sync += used.eq(1)
+        m.d.comb += Cover(ended & used, "an end, after a read")
         return m
 
 
 class AccessesAreGranted(Elaboratable):
-    """What the memory granted, and what is on the bus."""
+    """What the memory granted, and what is on the bus, for one kind of access by one window."""
+
+    def __init__(self, *, write, window):
+        self.write = write
+        self.window = window
 
     def elaborate(self, platform):
         """Ghosts follow what the memory was asked, what it granted, and what was taken back."""
         m = Module()
-        dut = bridge_in_any_system(m, PAGE_BITS)
+        dut, bindings, windows = agent_in_any_system(m, PAGE_BITS)
         axi = dut.m_axi
 
         # The memory answers the walks that it was asked for.
@@ -190,67 +200,75 @@ class AccessesAreGranted(Elaboratable):
             m.d.sync += walks.bit_select(axi.arid[0], 1).eq(1)
             m.d.sync += walk_addresses[axi.arid[0]].eq(axi.araddr)
 
-        # What the memory granted of the watched page, by each entry of each table.
-        watched_write = AnyConst(1)
+        # What the memory granted of the watched page, by each entry of the window's table.
         tce = Signal(record("translation_control_entry"))
         grants = Signal()
-        granted = [Signal(PAGES, name=f"granted_{window}") for window in range(WINDOWS)]
+        granted = Signal(PAGES)
         m.d.comb += tce.eq(axi.rdata)
         m.d.comb += grants.eq(
             beats
             & answers_walk
             & ~axi.rresp.matches(Resp.SLVERR, Resp.DECERR)
             & (tce.rpn[:PAGE_BITS] == WATCHED_PAGE)
-            & Mux(watched_write, tce.write, tce.read)
+            & (tce.write if self.write else tce.read)
         )
-        for number, window in enumerate(dut.window):
-            for index in range(PAGES):
-                place = Cat(Signal(12), window.table_base[:PAGE_BITS]) + 8 * index
-                with m.If(grants & (walk_address == place[: len(walk_address)])):
-                    m.d.sync += granted[number][index].eq(1)
+        window = windows[self.window]
+        for index in range(PAGES):
+            place = Cat(Signal(12), window.table_base[:PAGE_BITS]) + 8 * index
+            with m.If(grants & (walk_address == place[: len(walk_address)])):
+                m.d.sync += granted[index].eq(1)
 
         # An invalidation takes back what is in its scope, when it ends.
         scope = Signal(2)
         scope_window = Signal(8)
         scope_index = Signal(32)
-        ends = end_of(m, dut.invalidate)
+        ended = end_of(m, dut.invalidate)
         with m.If(dut.invalidate.start & ~dut.invalidate.busy):
             m.d.sync += scope.eq(dut.invalidate.scope)
             m.d.sync += scope_window.eq(dut.invalidate.window)
             m.d.sync += scope_index.eq(dut.invalidate.index)
-        with m.If(ends):
-            for number in range(WINDOWS):
-                for index in range(PAGES):
-                    with m.If(
-                        (scope >= Scope.EVERYTHING)
-                        | (
-                            (scope_window == number)
-                            & ((scope == Scope.WINDOW) | (scope_index == index))
-                        )
-                    ):
-                        m.d.sync += granted[number][index].eq(0)
+        for index in range(PAGES):
+            entry = (self.window, index)
+            meant = takes_back(scope, scope_window, scope_index, scopes=Scope, of=entry)
+            with m.If(ended & meant):
+                m.d.sync += granted[index].eq(0)
 
         # What is on the bus.
-        for prefix, is_data, kind in (("ar", ~is_walk, 0), ("aw", 1, 1)):
-            valid = getattr(axi, f"{prefix}valid")
-            address = getattr(axi, f"{prefix}addr")
-            user = getattr(axi, f"{prefix}user")
-            binding = Array(
-                Mux(one.valid & (one.window < WINDOWS), 1 << one.window[0], 0)
-                for one in dut.binding
-            )[user]
-            allowed = Signal(name=f"{prefix}_allowed")
-            may_use = [
-                binding[number] & window.enable & granted[number].any()
-                for number, window in enumerate(dut.window)
-            ]
-            m.d.comb += allowed.eq(Cat(may_use).any())
-            with m.If(valid & is_data):
-                watched = (address[12:] == WATCHED_PAGE) & (watched_write == kind)
-                m.d.comb += Assert(~watched | allowed, f"{prefix} was granted")
-                m.d.comb += Cover(watched & ~granted[0].any(), f"{prefix} by the other window")
-        m.d.comb += Cover(ends & granted[1].any(), "an end, with a page to take back")
+        prefix, is_data = ("aw", 1) if self.write else ("ar", ~is_walk)
+        valid = getattr(axi, f"{prefix}valid")
+        address = getattr(axi, f"{prefix}addr")
+        user = getattr(axi, f"{prefix}user")
+        uses = Array(one.valid & (one.window == self.window) for one in bindings)[user]
+        with m.If(valid & is_data & (address[12:] == WATCHED_PAGE)):
+            may_use = window.enable & granted.any()
+            m.d.comb += Assert(~uses | may_use, "it was granted")
+            m.d.comb += Cover(uses, "it happens")
+            if self.window == 0:
+                bound = Array(one.valid & (one.window < WINDOWS) for one in bindings)[user]
+                m.d.comb += Assert(bound, "it has a window")
+        m.d.comb += Cover(ended & granted.any(), "an end, with a page to take back")
         return m
 
 
-TODO = 1
+PROOFS = {
+    f"{'writes' if write else 'reads'} by window {window}": functools.partial(
+        AccessesAreGranted, write=write, window=window
+    )
+    for write in (0, 1)
+    for window in range(WINDOWS)
+} | {
+    "ends leave nothing": EndsLeaveNothing,
+    "bursts that cross are not forwarded": BurstsThatCrossAreNotForwarded,
+    "bursts are forwarded as they are": BurstsAreForwardedAsTheyAre,
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
+def test_it_holds_without_a_bound(tmp_path, design):
+    prove(tmp_path, design())
+
+
+@pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
+def test_the_proofs_are_not_empty(tmp_path, design):
+    run_sby(tmp_path, design(), "cover", "smtbmc yices", depth=20)

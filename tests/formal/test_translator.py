@@ -11,105 +11,115 @@ from amaranth.lib.wiring import In
 
 from byway.rtl.contract.model import codes
 from byway.rtl.translation.translator import Translator
+from tests.formal.configuration import (
+    PAGE_BITS,
+    PAGES,
+    WALKS,
+    WATCHED_PAGE,
+    WINDOWS,
+    configure,
+    takes_back,
+)
+from tests.formal.pdr import prove
 from tests.formal.sby import run_sby
 
 Scope = codes("invalidate_scope")
-WINDOWS = 2
-WALKS = 2
-PAGE_BITS = 2  # Of an address, above the offset in its page.
-PAGES = 1 << PAGE_BITS
-WATCHED_PAGE = 1
-#: Bits of the configuration that make a difference where addresses have so few.
-CONFIGURATION = {"valid": 1, "window": 2, "enable": 1, "entries": PAGE_BITS + 1, "table_base": 1}
 
 
 class TranslationsAreGranted(Elaboratable):
-    def __init__(self, **parameters):
-        self.parameters = {
-            "requesters": 2,
-            "windows": WINDOWS,
-            "addr_width": 12 + PAGE_BITS,
-            "id_width": 1,
-            "user_width": 1,
-            "iotlb_sets": 2,
-            "iotlb_ways": 1,
-            "walks": WALKS,
-            "ahead": 1,
-            "room": 2,
-            **parameters,
-        }
+    """What the walker brought, and what is let through."""
 
     def elaborate(self, platform):
+        """Ghosts follow what was walked for, what that granted, and what was taken back."""
         m = Module()
-        m.submodules.dut = dut = Translator(**self.parameters)
+        m.submodules.dut = dut = Translator(
+            windows=WINDOWS,
+            addr_width=12 + PAGE_BITS,
+            id_width=1,
+            user_width=1,
+            iotlb_sets=2,
+            iotlb_ways=1,
+            walks=WALKS,
+            room=2,
+        )
         for path, member, signal in dut.signature.flatten(dut):
-            if member.flow == In:
-                kept = CONFIGURATION.get(path[-1]) if path[0] in ("binding", "window") else None
-                m.d.comb += signal.eq(
-                    AnySeq(len(Value.cast(signal))) if kept is None else AnyConst(kept)
-                )
+            if member.flow == In and path[0] not in ("binding_lookup", "window_lookup"):
+                m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
+        bindings, windows = configure(m, dut)
 
-        # The walker answers what it was asked.
+        # The walker answers what it was asked: entries of tables, named by their places.
         under_way = Signal(WALKS)
-        windows = Array(Signal(WINDOWS, name=f"window_{n}") for n in range(WALKS))
-        indexes = Array(Signal(PAGE_BITS + 1, name=f"index_{n}") for n in range(WALKS))
+        places = Array(Signal(9 + PAGE_BITS, name=f"place_{slot}") for slot in range(WALKS))
         walk, walked = dut.walk.payload, dut.walked.payload
-        begins = dut.walk.valid & dut.walk.ready
-        m.d.comb += Assume(~dut.walked.valid | under_way.bit_select(walked.slot, 1))
+        is_asked = under_way.bit_select(walked.slot, 1)
+        m.d.comb += Assume(~dut.walked.valid | is_asked, "an answer was asked for")
+        permits = walked.entry.read | walked.entry.write
+        m.d.comb += Assume(~walked.error | ~permits, "an error permits nothing")
         with m.If(dut.walked.valid):
             m.d.sync += under_way.bit_select(walked.slot, 1).eq(0)
-        with m.If(begins):
+        with m.If(dut.walk.valid & dut.walk.ready):
             m.d.comb += Assert(~under_way.bit_select(walk.slot, 1), "a slot is taken once")
             m.d.sync += under_way.bit_select(walk.slot, 1).eq(1)
-            m.d.sync += indexes[walk.slot].eq(walk.place)
-            m.d.sync += windows[walk.slot].eq(
-                Cat(window.table_base[0] == walk.place[9] for window in dut.window)
-            )
+            m.d.sync += places[walk.slot].eq(walk.place)
 
+        # What it granted of the watched page, and what an invalidation takes back.
         watched_write = AnyConst(1)
         grants = Signal()
         granted = [Signal(PAGES, name=f"granted_{window}") for window in range(WINDOWS)]
         m.d.comb += grants.eq(
             dut.walked.valid
-            & ~walked.error
             & (walked.entry.rpn[:PAGE_BITS] == WATCHED_PAGE)
             & Mux(watched_write, walked.entry.write, walked.entry.read)
         )
-        m.d.comb += Assume(~walked.error | (~walked.entry.write & ~walked.entry.read))
-        for number in range(WINDOWS):
+        invalidate = dut.invalidate
+        is_at_rest = dut.hold & dut.idle
+        m.d.comb += Assume(~invalidate.valid | is_at_rest, "nothing is inside")
+        before = Signal.like(invalidate.payload)
+        waited = Signal()
+        m.d.sync += before.eq(invalidate.payload)
+        m.d.sync += waited.eq(invalidate.valid & ~invalidate.ready)
+        stays = invalidate.valid & (before == invalidate.payload)
+        m.d.comb += Assume(~waited | stays, "an invalidation stays until it is taken")
+        meant = invalidate.payload
+        for number, window in enumerate(windows):
             for index in range(PAGES):
-                with m.If(grants & windows[walked.slot][number] & (indexes[walked.slot] == index)):
+                place = Cat(Signal(9), window.table_base[:PAGE_BITS]) | index
+                with m.If(grants & (places[walked.slot] == place)):
                     m.d.sync += granted[number][index].eq(1)
+                taken = invalidate.valid & invalidate.ready
+                with m.If(
+                    taken
+                    & takes_back(
+                        meant.scope,
+                        meant.page.window,
+                        meant.page.index,
+                        scopes=Scope,
+                        of=(number, index),
+                    )
+                ):
+                    m.d.sync += granted[number][index].eq(0)
 
-        # An invalidation takes back what is in its scope.
-        m.d.comb += Assume(~dut.invalidate.valid | (dut.hold & dut.idle))
-        was = Signal.like(dut.invalidate.payload)
-        was_valid = Signal()
-        m.d.sync += was.eq(dut.invalidate.payload)
-        m.d.sync += was_valid.eq(dut.invalidate.valid & ~dut.invalidate.ready)
-        m.d.comb += Assume(~was_valid | (dut.invalidate.valid & (was == dut.invalidate.payload)))
-        with m.If(dut.invalidate.valid & dut.invalidate.ready):
-            scope, page = dut.invalidate.payload.scope, dut.invalidate.payload.page
-            for number in range(WINDOWS):
-                for index in range(PAGES):
-                    with m.If(
-                        (scope >= Scope.EVERYTHING)
-                        | (
-                            (page.window == number)
-                            & ((scope == Scope.WINDOW) | (page.index == index))
-                        )
-                    ):
-                        m.d.sync += granted[number][index].eq(0)
-
+        # What is let through.
         for out, kind in ((dut.translated_reads, 0), (dut.translated_writes, 1)):
             request = out.payload.request
             may_use = Array(
-                Mux(one.valid & ~one.window[1], 1 << one.window[0], 0) for one in dut.binding
+                Mux(one.valid & (one.window < WINDOWS), 1 << one.window[0], 0) for one in bindings
             )[request.user]
             allowed = Cat(
                 may_use[number] & window.enable & granted[number].any()
-                for number, window in enumerate(dut.window)
+                for number, window in enumerate(windows)
             ).any()
             watched = (request.addr[12:] == WATCHED_PAGE) & (watched_write == kind)
-            m.d.comb += Assert(~out.valid | out.payload.refused | ~watched | allowed)
+            passes = out.valid & ~out.payload.refused
+            m.d.comb += Assert(~passes | ~watched | allowed, "it was granted")
+            m.d.comb += Cover(passes & watched & ~granted[0].any(), "by the other window")
         return m
+
+
+@pytest.mark.timeout(900)
+def test_it_holds_without_a_bound(tmp_path):
+    prove(tmp_path, TranslationsAreGranted())
+
+
+def test_the_proof_is_not_empty(tmp_path):
+    run_sby(tmp_path, TranslationsAreGranted(), "cover", "smtbmc yices", depth=20)

@@ -17,9 +17,12 @@ from byway.sim.bridge_bench import (
     AWKWARD,
     ENTRIES,
     READ_PAGE,
+    TABLE_PAGE,
+    WALK_ID,
     WRITE_PAGE,
     BridgeBench,
     make_request,
+    write_element,
 )
 
 Reason = codes("fault_reason")
@@ -50,6 +53,56 @@ def test_random_traffic_is_translated_or_refused_as_the_tables_say(seed, idle, s
     reasons = bench.check_all()
     assert set(reasons) == {*Reason}, f"seed {seed}: {reasons}"
     assert bench.pulses["hit"] > 20, f"seed {seed}"
+
+
+def test_256_requesters_reach_256_windows_each_its_own():
+    rng = random.Random("256")
+    numbers = list(range(256))
+    windows = rng.sample(numbers, 256)
+    unbound, disabled = rng.sample(numbers, 20), rng.sample(numbers, 20)
+    bench = BridgeBench(
+        requesters=256,
+        windows=256,
+        bindings={user: window for user, window in enumerate(windows) if user not in unbound},
+        enabled={window for window in windows if window not in disabled},
+    )
+    for user in rng.sample(numbers, 256):
+        bench.reads.append(make_request(rng.randrange(ENTRIES) << 12, user=user))
+        bench.reads.append(bench.random_request(rng, indexes=range(0, ENTRIES, 2), users=numbers))
+        request = bench.random_request(rng, indexes=range(1, ENTRIES, 5), users=numbers)
+        bench.add_write(request, rng)
+    bench.run()
+    reasons = bench.check_all()
+    assert reasons[Reason.UNBOUND] >= 20
+    assert reasons[Reason.WINDOW_DISABLED] >= 18  # Some of them no requester has.
+
+
+def test_a_binding_and_a_window_that_change_count_for_the_next_request():
+    bench = BridgeBench()
+    bench.reads = ([make_request(0), None] * 5)[:-1]
+    table = {"table_base_page": TABLE_PAGE + 2, "size_entries": ENTRIES}
+
+    async def change(ctx):
+        dut = bench.dut
+        for number, (valid, window, enable) in enumerate(
+            ((0, 1, 1), (1, 3, 0), (1, 200, 1), (1, 3, 1)), 1
+        ):
+            while bench.answered["r"] < number:
+                await ctx.tick()
+            await write_element(ctx, dut.binding, "manager.binding", 0, valid=valid, window=window)
+            await write_element(ctx, dut.window, "window.window", 3, **table, control_enable=enable)
+
+    bench.run(extra=[change])
+    granted = [burst for burst in bench.memory_bench.read_bursts if not burst.id & WALK_ID]
+    assert [burst.address >> 12 for burst in granted] == [READ_PAGE + 0x100, READ_PAGE + 0x200]
+    answers = [beat["resp"] for beat in bench.answers["r"][0]]
+    assert answers == [Resp.OKAY, Resp.DECERR, Resp.DECERR, Resp.DECERR, Resp.OKAY]
+    refused = [fields[1:3] for _kind, fields in bench.records]
+    assert refused == [
+        (0, Reason.UNBOUND),
+        (3, Reason.WINDOW_DISABLED),
+        (200, Reason.WINDOW_DISABLED),
+    ]
 
 
 def latencies(bench, kind, bus):
@@ -170,7 +223,7 @@ def test_a_refused_write_that_waits_for_its_data_holds_up_no_read():
 
 def test_the_exported_ports_have_the_standard_names():
     names = {"_".join(map(str, path)) for path, *_rest in flattened(TranslationBridge())}
-    assert {"s_axi_arready", "m_axi_awuser", "binding_0_window", "window_3_table_base"} <= names
+    assert {"s_axi_arready", "m_axi_awuser", "binding_write_data", "window_read_index"} <= names
 
 
 def flattened(component):
@@ -181,6 +234,8 @@ def flattened(component):
     ("parameters", "message"),
     [
         ({"requesters": 0}, "Requesters must be 1 to 256, not 0"),
+        ({"requesters": 3, "user_width": 1}, "Requesters must be 1 to 2, not 3"),
+        ({"user_width": 9}, "User width must be 1 to 8 bits, not 9"),
         ({"windows": 300}, "Windows must be 1 to 256, not 300"),
         ({"data_width": 32}, "Data width must be at least 64 bits, not 32"),
         ({"iotlb_sets": 3}, "Sets must be a power of two, at least 2, not 3"),

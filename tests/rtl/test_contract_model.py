@@ -12,7 +12,7 @@ def compiled_registers(top: str, *parameters: int) -> list[RegNode]:
     return [node for node in nodes if isinstance(node, RegNode)]
 
 
-@pytest.mark.parametrize(("rings", "windows"), [(2, 4), (3, 8), (1, 1), (32, 128)])
+@pytest.mark.parametrize(("rings", "windows"), [(2, 4), (3, 8), (1, 1), (32, 256)])
 def test_every_register_stands_where_the_compiler_puts_it(rings, windows):
     space = model.register_space(rings=rings, windows=windows)
     expected = [
@@ -35,7 +35,7 @@ def test_paths_name_arrays_and_indexes():
 
 def test_the_source_has_defaults_for_rings_and_windows():
     default = model.register_space()
-    assert default == model.register_space(rings=2, windows=4)
+    assert default == model.register_space(rings=2, windows=16)
     assert model.constant("geometry.rings") == 2
 
 
@@ -46,6 +46,32 @@ def test_the_most_rings_are_as_many_as_the_summary_has_bits():
         if register.name == "interrupt_summary"
     )
     assert [field.width for field in summary.fields] == [model.MAXIMUM_RINGS]
+
+
+def test_external_arrays_are_known_with_their_place():
+    space = model.register_space(rings=3, windows=5)
+    assert [
+        (".".join(map(str, path)), address, array.count, array.stride)
+        for path, address, array in space.externals()
+    ] == [("manager.binding", 0x1400, 3, 4), ("window.window", 0x3000, 5, 16)]
+    inside = {path for path, _address, _register in space.registers(external=False)}
+    outside = {path for path, _address, _register in space.registers()} - inside
+    assert len(outside) == 3 + 5 * 3
+    assert all(path[:2] in (("manager", "binding"), ("window", "window")) for path in outside)
+    # What has no reset value is promised none, and stands outside.
+    assert {
+        (path[-1], field.name)
+        for path, _address, register in space.registers()
+        for field in register.fields
+        if field.reset is None
+    } == {
+        (path[-1], field.name)
+        for path, _address, register in space.registers()
+        if path in outside
+        for field in register.fields
+        if field.name not in ("valid", "enable")
+    }
+    assert model.external("window.window").stride == 16
 
 
 def test_records_are_flat_with_bit_0_in_the_first_byte():
@@ -96,6 +122,10 @@ def test_constants_are_those_of_the_identity_page():
     [
         (lambda: model.record("frame"), "has no record 'frame'; it has transmit_descriptor, "),
         (lambda: model.codes("colour"), "has no enumeration 'colour'; it has fault_reason, "),
+        (
+            lambda: model.external("ring"),
+            "has no external array 'ring'; it has manager.binding, window.window",
+        ),
         (lambda: model.constant("limits"), "has no constant 'limits'; it has identifier.code, "),
     ],
 )
@@ -125,9 +155,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(look_up, message):
             "adapter.ring.0.interrupt_status.completion must have woclr, as it has hwset",
         ),
         (
-            'desc = "The window translates."; }',
-            'desc = "The window translates."; onwrite = woclr; }',
-            "manager.window.0.control.enable must be hardware's, or have hwset, to have woclr",
+            'desc = "The ring runs."; }',
+            'desc = "The ring runs."; onwrite = woclr; }',
+            "adapter.ring.0.control.enable must be hardware's, or have hwset, to have woclr",
         ),
         (
             'desc = "The ring runs."; }',
@@ -135,14 +165,41 @@ def test_an_unknown_name_is_answered_with_the_known_ones(look_up, message):
             "byway.adapter.ring[].control.enable must not change when it is read",
         ),
         (
-            'field { desc = "Page number of the table\'s system address (address bits 63:12)."; }',
+            'field { desc = "Page number (address bits 63:12)."; }',
             "field { swmod; }",
-            "manager.window.0.table_base.page must lie in one 32-bit access to have swmod",
+            "adapter.ring.0.descriptor_base.page must lie in one 32-bit access to have swmod",
         ),
         (
             "doorbell_page doorbell[RINGS] @ 0x4000 += 0x1000;",
             "doorbell_page doorbell[RINGS] @ 0x4000 += 0x800;",
             "doorbell must have pages of 4096 bytes for itself",
+        ),
+        (
+            'desc = "The ring runs."; } enable[0:0] = 0;',
+            'desc = "The ring runs."; } enable[0:0];',
+            "adapter.ring.0.control.enable must have a reset value, as it is not external",
+        ),
+        (
+            "external binding[RINGS] @ 0x400 += 0x4;",
+            "external binding @ 0x400;",
+            "manager.binding must be an array to be external",
+        ),
+        *(
+            (
+                "window[WINDOWS] @ 0x000 += 0x10;",
+                f"window[WINDOWS] @ {place};",
+                "window.window, external, must have a stride that is a power of two, "
+                "and lie at a multiple of its size rounded up to one",
+            )
+            for place in ("0x000 += 0x18", "0x080 += 0x10")
+        ),
+        *(
+            (
+                'field { desc = "The window translates."; }',
+                f"field {{ {properties} }}",
+                "window.window.control.enable must be what software wrote, as it is external",
+            )
+            for properties in ("swmod;", "singlepulse;", "hw = w; sw = r;", "sw = w;")
         ),
     ],
 )

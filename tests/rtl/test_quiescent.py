@@ -17,10 +17,12 @@ from byway.sw.contract.registers import (
     DOORBELL_PAGE,
     MANAGER_PAGE,
     PAGE_SIZE,
+    WINDOW_PAGE,
     AdapterPage,
     DoorbellPage,
     InvalidateScope,
     ManagerPage,
+    WindowPage,
 )
 
 LATENCY = 40
@@ -42,7 +44,7 @@ class Owner:
             valid = int(page != NOT_MAPPED)
             entry = TranslationControlEntry(read=valid, write=valid, rpn=page)
             engine.memory.write(TABLE * PAGE_SIZE + 8 * page, entry.pack())
-        window = self.manager.window[0]
+        window = WindowPage(engine.registers, WINDOW_PAGE).window[0]
         window.table_base.write(page=TABLE)
         window.size.write(entries=16)
         window.control.write(enable=1)
@@ -93,7 +95,7 @@ def test_it_rises_after_reset_and_after_each_access_and_stays():
         engine.run(1)
         shown.append(engine.quiescent)
     rise = shown.index(True)
-    window = ManagerPage(engine.registers, MANAGER_PAGE).window[0]
+    window = WindowPage(engine.registers, WINDOW_PAGE).window[0]
     assert SETTLING <= rise <= RISE
     assert all(shown[rise:])
     for access in (lambda: engine.registers.read(0), lambda: window.control.write(enable=1)):

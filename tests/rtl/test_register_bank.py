@@ -3,6 +3,7 @@
 
 What a field should do is read from its SystemRDL properties here, not from the model that the bank
 is built from. Accesses have random stalls on all channels. AXI4-Lite: IHI 0022, A3.2.1 and B1.
+External arrays are left to `test_external.py`.
 """
 
 import functools
@@ -39,12 +40,12 @@ class Word(NamedTuple):
 
 
 @functools.cache
-def words(rings: int, windows: int) -> list[Word]:
-    """Every word of the register space, from the SystemRDL source."""
+def words(rings: int, windows: int, *, external: bool = False) -> list[Word]:
+    """Every word of the bank, or else of external arrays, from the SystemRDL source."""
     return [
         Word(node.absolute_address + base // 8, node, base)
         for node in elaborate("byway", rings, windows).top.descendants(unroll=True)
-        if isinstance(node, RegNode)
+        if isinstance(node, RegNode) and node.external == external
         for base in range(0, node.get_property("regwidth"), 32)
     ]
 
@@ -218,7 +219,7 @@ def test_writes_change_the_strobed_bytes_of_their_register_and_nothing_else(size
 def test_offsets_without_a_register_answer_with_an_error_and_change_nothing():
     async def test(ctx, bank, software, rng):
         values = reset_values(2, 4)
-        mapped = {word.address for word in words(2, 4)}
+        mapped = {word.address for word in words(2, 4) + words(2, 4, external=True)}
         size = elaborate("byway", 2, 4).top.size
         borders = {address + step for address in mapped for step in (-4, 4)}
         anywhere = {rng.randrange(size // 4) * 4 for _ in range(60)}
@@ -457,5 +458,5 @@ def test_a_read_takes_five_cycles_and_a_write_six():
 def test_more_rings_or_windows_than_there_is_room_for_are_refused():
     with pytest.raises(ValueError, match=r"^Rings must be 1 to 32, not 33$"):
         RegisterBank(rings=33)
-    with pytest.raises(ValueError, match=r"^Windows must be 1 to 128, not 0$"):
+    with pytest.raises(ValueError, match=r"^Windows must be 1 to 256, not 0$"):
         RegisterBank(windows=0)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import Burst
 from byway.rtl.contract.model import codes
 from byway.rtl.translation.translator import Translator
+from byway.rtl.translation.window import BindingLayout, WindowLayout
 from byway.sim.bench import stream_put
 
 Reason = codes("fault_reason")
@@ -52,6 +54,8 @@ class Bench:
 
     Attributes
     ----------
+    binding, window : list of data.View
+        What the translator looks up, by number; what is not there is neither valid nor enabled.
     tables : dict
         (table page, index) -> (rpn, read, write), or None for a table that cannot be read.
     walks : list
@@ -75,6 +79,8 @@ class Bench:
     cycle: int = 0
 
     def __post_init__(self):
+        self.binding = [Signal(BindingLayout(), name=f"binding_{number}") for number in range(2)]
+        self.window = [Signal(WindowLayout(), name=f"window_{number}") for number in range(4)]
         for window, index in itertools.product(range(2), range(ENTRIES)):
             self.tables[TABLES[window], index] = (granted(window, index), 1, 1)
 
@@ -162,13 +168,13 @@ class Bench:
 
         async def configure(ctx):
             for number in range(2):
-                ctx.set(dut.binding[number].valid, 1)
-                ctx.set(dut.binding[number].window, number)
-                ctx.set(dut.window[number].table_base, TABLES[number])
-                ctx.set(dut.window[number].entries, ENTRIES)
-                ctx.set(dut.window[number].enable, 1)
+                ctx.set(self.binding[number].valid, 1)
+                ctx.set(self.binding[number].window, number)
+                ctx.set(self.window[number].table_base, TABLES[number])
+                ctx.set(self.window[number].entries, ENTRIES)
+                ctx.set(self.window[number].enable, 1)
             if setup is not None:
-                setup(ctx, dut)
+                setup(ctx, self)
 
         async def settle(ctx):
             while [len(log) for log in self.out.values()] != expected:
@@ -176,7 +182,17 @@ class Bench:
                 await ctx.tick()
             await ctx.tick().repeat(3)
 
-        simulator = Simulator(dut)
+        m = Module()
+        m.submodules.dut = dut
+        for asked, found, elements in (
+            (dut.binding_lookup.requester, dut.binding_lookup.binding, self.binding),
+            (dut.window_lookup.number, dut.window_lookup.window, self.window),
+        ):
+            with m.Switch(asked):
+                for number, element in enumerate(elements):
+                    with m.Case(number):
+                        m.d.comb += found.eq(element)
+        simulator = Simulator(m)
         simulator.add_clock(8e-9)
         simulator.add_testbench(configure)
         for testbench in (*extra, settle):
@@ -226,7 +242,9 @@ def test_a_request_of_nobody_is_unbound():
 def test_a_requester_whose_binding_is_not_valid_is_unbound():
     bench = Bench()
     request = make_request(page(1), user=1)
-    (read,), _ = bench.run(reads=[request], setup=lambda ctx, dut: ctx.set(dut.binding[1].valid, 0))
+    (read,), _ = bench.run(
+        reads=[request], setup=lambda ctx, bench: ctx.set(bench.binding[1].valid, 0)
+    )
     expect_refused(bench, read, Reason.UNBOUND, request, window=0)
     assert not bench.walks
 
@@ -236,7 +254,7 @@ def test_a_window_that_is_off_or_does_not_exist_is_disabled(window):
     bench = Bench()
     request = make_request(page(1), user=1)
     _, (write,) = bench.run(
-        writes=[request], setup=lambda ctx, dut: ctx.set(dut.binding[1].window, window)
+        writes=[request], setup=lambda ctx, bench: ctx.set(bench.binding[1].window, window)
     )
     expect_refused(bench, write, Reason.WINDOW_DISABLED, request, write=True, window=window)
     assert not bench.walks
@@ -255,7 +273,7 @@ def test_a_window_of_no_entries_has_no_page():
     bench = Bench()
     request = make_request(page(0))
     (read,), _ = bench.run(
-        reads=[request], setup=lambda ctx, dut: ctx.set(dut.window[0].entries, 0)
+        reads=[request], setup=lambda ctx, bench: ctx.set(bench.window[0].entries, 0)
     )
     expect_refused(bench, read, Reason.EXTENT, request)
 
@@ -557,8 +575,6 @@ def test_writes_keep_their_order_and_reads_that_of_their_id_whatever_stalls(seed
     ("parameters", "message"),
     [
         ({"user_width": 9}, "User width must be 1 to 8 bits, not 9"),
-        ({"requesters": 0}, "Requesters must be 1 to 256, not 0"),
-        ({"requesters": 3, "user_width": 1}, "Requesters must be 1 to 2, not 3"),
         ({"windows": 0}, "Windows must be 1 to 256, not 0"),
         ({"walks": 3}, "Slots must be a power of two, at least 2, not 3"),
         ({"ahead": -1}, "Pages ahead must be 0 or more, not -1"),

@@ -21,10 +21,12 @@ from byway.sw.contract.registers import (
     DOORBELL_STRIDE,
     MANAGER_PAGE,
     PAGE_SIZE,
+    WINDOW_PAGE,
     AdapterPage,
     DoorbellPage,
     InvalidateScope,
     ManagerPage,
+    WindowPage,
 )
 
 MEMORY_BYTES = 1 << 20
@@ -43,6 +45,7 @@ class Owner:
         parameters = BoardParameters(memory_bytes=MEMORY_BYTES, memory=manner)
         self.engine = engine = NativeEngine(SharedAdapter, parameters)
         self.manager = ManagerPage(engine.registers, MANAGER_PAGE)
+        self.windows = WindowPage(engine.registers, WINDOW_PAGE)
         self.adapter = AdapterPage(engine.registers, ADAPTER_PAGE)
         self.doorbells = [
             DoorbellPage(engine.registers, DOORBELL_PAGE + DOORBELL_STRIDE * ring)
@@ -53,7 +56,7 @@ class Owner:
             valid = int(page != NOT_MAPPED)
             entry = TranslationControlEntry(read=valid, write=valid, rpn=page)
             engine.memory.write(TABLE * PAGE_SIZE + 8 * page, entry.pack())
-        window = self.manager.window[0]
+        window = self.windows.window[0]
         window.table_base.write(page=TABLE)
         window.size.write(entries=MEMORY_BYTES // PAGE_SIZE)
         window.control.write(enable=1)
@@ -167,7 +170,7 @@ def test_rest_is_rest_whatever_was_before(manner):
         ),
         "fault": lambda _ring: owner.manager.fault_status.write(valid=1, lost=1),
         "reading": lambda _ring: owner.adapter.cycles_stalled.read(),
-        "window": lambda _ring: owner.manager.window[0].control.write(enable=rng.random() < 0.8),
+        "window": lambda _ring: owner.windows.window[0].control.write(enable=rng.random() < 0.8),
     }
     rested = 0
     for _ in range(250):

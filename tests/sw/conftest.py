@@ -24,6 +24,7 @@ from byway.sw.contract.registers import (
     IDENTITY_PAGE,
     MANAGER_PAGE,
     PAGE_SIZE,
+    WINDOW_PAGE,
     FaultReason,
     IdentityGeometry,
     IdentityPage,
@@ -37,6 +38,7 @@ from byway.sw.contract.registers import (
     ManagerInvalidateStatus,
     ManagerPage,
     WindowControl,
+    WindowPage,
     WindowSize,
     WindowTableBase,
 )
@@ -131,7 +133,7 @@ class Fault:
 
 
 class FakeBridge(StoragePage):
-    """The manager page and the translation bridge behind it."""
+    """The manager page, the window page and the translation bridge behind them."""
 
     def __init__(self, memory: FakeMemory):
         super().__init__()
@@ -149,6 +151,7 @@ class FakeBridge(StoragePage):
         self._fault_record = offset_of(ManagerPage, "fault_record")
         self._fault_address = offset_of(ManagerPage, "fault_address")
         self._interrupt_enable = offset_of(ManagerPage, "interrupt_enable")
+        self.windows = StoragePage()
 
     @property
     def interrupt(self) -> bool:
@@ -215,9 +218,13 @@ class FakeBridge(StoragePage):
         self, window: int, page: int
     ) -> tuple[FaultReason | None, TranslationControlEntry]:
         nothing = TranslationControlEntry()
-        control = self.fields(offset_of(ManagerPage, "window", window, "control"), WindowControl)
-        size = self.fields(offset_of(ManagerPage, "window", window, "size"), WindowSize)
-        base = self.fields(offset_of(ManagerPage, "window", window, "table_base"), WindowTableBase)
+
+        def fields(name: str, kind: type[Fields]) -> Fields:
+            return self.windows.fields(offset_of(WindowPage, "window", window, name), kind)
+
+        control = fields("control", WindowControl)
+        size = fields("size", WindowSize)
+        base = fields("table_base", WindowTableBase)
         assert isinstance(control, WindowControl)
         assert isinstance(size, WindowSize)
         assert isinstance(base, WindowTableBase)
@@ -295,7 +302,11 @@ class FakeHardware:
         identity.put(
             offset_of(IdentityPage, "geometry"), IdentityGeometry(rings=rings, windows=windows)
         )
-        known = {IDENTITY_PAGE // PAGE_SIZE: identity, MANAGER_PAGE // PAGE_SIZE: self.bridge}
+        known = {
+            IDENTITY_PAGE // PAGE_SIZE: identity,
+            MANAGER_PAGE // PAGE_SIZE: self.bridge,
+            WINDOW_PAGE // PAGE_SIZE: self.bridge.windows,
+        }
         self.registers = FakeRegisters(known, ADAPTER_PAGE // PAGE_SIZE + 2 + rings)
         self.adapter_interrupt = False
         self.time_ns = 0

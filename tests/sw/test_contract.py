@@ -10,11 +10,12 @@ import pytest
 
 from byway.rtl.contract import model
 from byway.rtl.contract.generate import FOLDER
+from byway.rtl.contract.tree import Group, Register
 from byway.sw.contract import records, registers
 from byway.sw.contract.records import Completion, TransmitDescriptor, TransmitStatus
 from byway.sw.contract.registers import AdapterPage, InvalidateScope, ManagerPage, RingStopReason
 
-PAGES = [page for page in model.register_space().members if isinstance(page, model.Group)]
+PAGES = [page for page in model.register_space().members if isinstance(page, Group)]
 
 
 class DictBus:
@@ -50,7 +51,7 @@ def every_register(bus: DictBus):
             yield found, offset, register
 
 
-def random_values(register: model.Register, rng: random.Random) -> dict[str, int]:
+def random_values(register: Register, rng: random.Random) -> dict[str, int]:
     """A value for each field; of a code, one of its members."""
     values = {}
     for field in register.fields:
@@ -61,7 +62,7 @@ def random_values(register: model.Register, rng: random.Random) -> dict[str, int
     return values
 
 
-def together(register: model.Register, values: dict[str, int]) -> int:
+def together(register: Register, values: dict[str, int]) -> int:
     return sum(values[field.name] << field.low for field in register.fields)
 
 
@@ -110,7 +111,7 @@ def test_fields_that_are_not_given_get_their_reset_value_or_0_where_1_clears():
     for accessor, offset, register in every_register(bus):
         if any(field.writable for field in register.fields):
             accessor.write()
-            reset = {f.name: 0 if f.write_one_clears else f.reset for f in register.fields}
+            reset = {f.name: 0 if f.write_one_clears else f.reset or 0 for f in register.fields}
             parts = range(0, register.width, 32)
             written = sum(bus.words[offset + part // 8] << part for part in parts)
             assert written == together(register, reset), register.name
@@ -205,8 +206,8 @@ def test_the_c_header_compiles_and_its_numbers_are_those_of_the_contract(tmp_pat
         member = re.sub(r"\.(\d+)", r"[\1]", ".".join(map(str, path)))
         claims[f"offsetof(byway_t, {member})"] = address
     for page in space.members:
-        assert isinstance(page, model.Group)
-        for register in (r for r in page.members if isinstance(r, model.Register)):
+        assert isinstance(page, Group)
+        for register in (r for r in page.members if isinstance(r, Register)):
             for field in register.fields:
                 prefix = f"{page.type_name}__{register.name}__{field.name}".upper()
                 claims[f"{prefix}_bp"] = field.low

@@ -7,10 +7,12 @@ from byway.sw.contract.registers import (
     DOORBELL_PAGE,
     DOORBELL_STRIDE,
     MANAGER_PAGE,
+    WINDOW_PAGE,
     AdapterPage,
     FaultReason,
     IdentityPage,
     ManagerPage,
+    WindowPage,
 )
 from byway.sw.manager.adapter_sharing import FaultRecord, HardwareError
 from byway.sw.manager.manager import PartitionManager
@@ -61,13 +63,15 @@ def test_an_adapter_with_fewer_windows_than_rings_cannot_be_shared(make_hardware
 
 def test_assigning_binds_each_ring_to_an_enabled_window_of_its_own(shared):
     page = ManagerPage(shared.hardware.registers, MANAGER_PAGE)
+    windows = WindowPage(shared.hardware.registers, WINDOW_PAGE)
     bases = set()
     for ring in range(2):
         binding = page.binding[ring].read()
         assert (binding.valid, binding.window) == (1, ring)
-        assert page.window[ring].control.read().enable == 1
-        assert page.window[ring].size.read().entries == shared.adapter.window_bytes // PAGE
-        bases.add(page.window[ring].table_base.read().page)
+        window = windows.window[ring]
+        assert window.control.read().enable == 1
+        assert window.size.read().entries == shared.adapter.window_bytes // PAGE
+        bases.add(window.table_base.read().page)
     assert len(bases) == len(set(shared.adapter.liobn)) == 2
     assert page.interrupt_enable.read().fault == 1
     partitions = (shared.hosting, shared.hosted, shared.other)

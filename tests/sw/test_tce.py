@@ -6,7 +6,7 @@ Return codes in the order of LoPAR's checks: each call that is refused has every
 import pytest
 
 from byway.sw.contract.records import TranslationControlEntry
-from byway.sw.contract.registers import MANAGER_PAGE, FaultReason, InvalidateScope, ManagerPage
+from byway.sw.contract.registers import WINDOW_PAGE, FaultReason, InvalidateScope, WindowPage
 from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.manager.tables import UNMAPPED
 
@@ -25,7 +25,7 @@ def window(request, shared):
 
 def entry_in_table(shared, ring, index):
     """The TCE of `ring` as the hardware sees it in memory."""
-    window = ManagerPage(shared.hardware.registers, MANAGER_PAGE).window[ring]
+    window = WindowPage(shared.hardware.registers, WINDOW_PAGE).window[ring]
     base = window.table_base.read().page * PAGE
     size = TranslationControlEntry.SIZE
     return TranslationControlEntry.unpack(shared.hardware.memory.read(base + size * index, size))
