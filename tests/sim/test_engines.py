@@ -63,13 +63,13 @@ WHOLE = ["verilator", pytest.param("cxxrtl", marks=needs("cxxrtl"))]
 LEAPING = ["native", pytest.param("cxxrtl", marks=needs("cxxrtl"))]
 #: Engine, maker of the adapter, turns of a mixture, cycle after which it is broken off.
 MIXTURES = [
-    *[("cxxrtl", SharedAdapter, 150, None)] * 3,
-    ("cxxrtl", WIDE, 150, None),
     *[("verilator", SharedAdapter, 150, None)] * 5,
     *[("verilator", WIDE, 150, None)] * 2,
     *[("amaranth", SharedAdapter, 50, 3000)] * 2,
     ("amaranth", WIDE, 50, 2500),
     ("icarus", SharedAdapter, 50, 10_000),
+    *[("cxxrtl", SharedAdapter, 150, None)] * 3,
+    ("cxxrtl", WIDE, 150, None),
 ]
 
 
