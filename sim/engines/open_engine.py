@@ -9,16 +9,16 @@ from byway.sim.board.board import BoardParameters
 from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
 from byway.sim.engines.engine import Engine, EngineError
-from byway.sim.engines.native import NativeEngine
+from byway.sim.engines.native import NATIVES, NativeEngine
 from byway.sim.engines.section import WHOLE_RUN, Section
 
 __all__ = ["COMPILED", "ENGINES", "open_engine", "waveform_suffix"]
 
 #: Names that `open_engine` takes.
-ENGINES = ("native", "amaranth", *SIMULATORS)
+ENGINES = (*NATIVES, "amaranth", *SIMULATORS)
 
 #: Those that compile a design when they are first started with it.
-COMPILED = ("native", *SIMULATORS)
+COMPILED = (*NATIVES, *SIMULATORS)
 
 
 def waveform_suffix(name: str) -> str:
@@ -39,8 +39,9 @@ def open_engine(
     It leaves a waveform of `section` at `waveform`, if that is given. Raises `EngineError` if it
     cannot be had, or cannot leave such a waveform.
     """
-    if name == "native":
-        return NativeEngine(make, parameters, waveform=waveform, section=section)
+    if name in NATIVES:
+        maker = NATIVES[name]
+        return NativeEngine(make, parameters, maker=maker, waveform=waveform, section=section)
     if section != WHOLE_RUN:
         raise EngineError(f"The engine {name} leaves waveforms of whole runs only; native can both")
     if name == "amaranth":

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from byway.sim.engines.native import NATIVES
 from byway.sim.engines.native_build import build_native
 from byway.sim.measure.figures import Figure, report
 from byway.sim.scenarios.machine import adapter_for
@@ -169,7 +170,7 @@ def _starts() -> list[Figure]:
 
 def measure() -> list[Figure]:
     """Measure all of it, one after the other."""
-    build_native(adapter_for(1))
+    build_native(adapter_for(1), NATIVES["native"])
     with tempfile.TemporaryDirectory(prefix="byway-bench-") as name:
         folder = Path(name)
         return [

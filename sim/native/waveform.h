@@ -1,10 +1,10 @@
-// Waveforms of parts of a run: a window of cycles, or what is around an event. Without VM_TRACE a
-// shell that costs nothing.
+// Waveforms of parts of a run: a window of cycles, or what is around an event. Without BYWAY_WAVES
+// a shell that costs nothing.
 #pragma once
 
 #include <cstdint>
 
-#if VM_TRACE
+#if BYWAY_WAVES
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,8 +15,6 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
-
-#include "verilated_vcd_c.h"
 #endif
 
 namespace byway {
@@ -30,18 +28,26 @@ struct Section {
   uint32_t event;
 };
 
-#if VM_TRACE
+#if BYWAY_WAVES
 
-// Records one section after the other of what `Top` does, as VCD.
+// Records one section after the other of what a model does, as VCD.
+//
+// Its `Vcd` knows all signals of a `Model`:
+//   Vcd(model)
+//   header()     what stands before the first moment
+//   begin(file)  from now on, write there; all values first
+//   dump(ns)     write a moment
+//   flush()      write what is held back
+//   failed()     errno
 //
 // Cycle n lasts from 8n - 4 to 8n + 4 ns: from the clock edge that begins it, with the falling edge
 // in its middle. Before an event, two segments of at least `cycles` each take turns in files
 // without a name; what they hold too much is left out in the end.
-template <class Top>
-class Waveform final : VerilatedVcdFile {
+template <class Model>
+class Waveform {
  public:
-  Waveform(VerilatedContext& context, Top& top) : top_(top) { context.traceEverOn(true); }
-  ~Waveform() override { finish(); }
+  explicit Waveform(Model& model) : model_(model) {}
+  ~Waveform() { finish(); }
 
   // Begin a recording in `cycle`, in place of one that is under way; returns errno.
   int begin(const char* path, const Section& section, uint64_t cycle) {
@@ -51,24 +57,24 @@ class Waveform final : VerilatedVcdFile {
     failed_ = 0;
     frames_ = 0;
     happened_ = false;
-    open_header();
+    vcd_ = std::make_unique<typename Model::Vcd>(model_);
     if (section.event == kNoEvent) {
       output_ = File(std::fopen(path, "w"));
       if (!output_) return errno;
-      begin_segment(nullptr);
-      put(header_.data(), header_.size());
+      write_header();
+      vcd_->begin(output_.get());
     } else {
       for (File& segment : segments_) {
         segment = File(std::tmpfile());
         if (!segment) return errno;
       }
-      begin_segment(segments_[0].get());
+      vcd_->begin(segments_[0].get());
       segment_first_ = cycle;
     }
     recording_ = true;
     cycle_ = cycle;
-    fault_before_ = top_.manager_interrupt;
-    wire_before_ = top_.gmii_tx_en;
+    fault_before_ = model_.top().manager_interrupt;
+    wire_before_ = model_.top().gmii_tx_en;
     if (is_wanted()) dump(2 * cycle);
     return 0;
   }
@@ -82,7 +88,7 @@ class Waveform final : VerilatedVcdFile {
   // See what is on the pins in `cycle`.
   void look(uint64_t cycle) {
     if (!recording_ || section_.event == kNoEvent) return;
-    bool fault = top_.manager_interrupt, wire = top_.gmii_tx_en;
+    bool fault = model_.top().manager_interrupt, wire = model_.top().gmii_tx_en;
     if (section_.event == kFault && fault && !fault_before_ && !happened_) happen(cycle, cycle);
     if (section_.event == kFrame) {
       frames_ += wire && !wire_before_;
@@ -106,7 +112,7 @@ class Waveform final : VerilatedVcdFile {
       std::swap(segments_[0], segments_[1]);
       std::rewind(segments_[0].get());
       if (ftruncate(fileno(segments_[0].get()), 0)) failed_ = errno;
-      begin_segment(segments_[0].get());
+      vcd_->begin(segments_[0].get());
       segment_first_ = cycle;
     }
   }
@@ -134,28 +140,16 @@ class Waveform final : VerilatedVcdFile {
 
   static constexpr uint64_t kCycle = 8;  // In units of 1 ns.
 
-  // What Verilator writes to: the header, then the segment at hand, or the file itself.
-  bool open(const std::string&) override {
-    target_ = next_target_;
-    return true;
-  }
-  void close() override {}
-  ssize_t write(const char* text, ssize_t length) override {
-    put(text, length);
-    return length;
+  void write(const char* text, size_t length) {
+    if (std::fwrite(text, 1, length, output_.get()) != length) failed_ = errno;
   }
 
-  void put(const char* text, size_t length) {
-    if (in_header_) {
-      header_.append(text, length);
-    } else if (std::fwrite(text, 1, length, target_) != length) {
-      failed_ = errno;
-    }
-  }
+  void write_header() { write(vcd_->header().data(), vcd_->header().size()); }
 
   void finish() {
     if (!std::exchange(recording_, false)) return;
     vcd_->flush();
+    if (vcd_->failed()) failed_ = vcd_->failed();
     if (section_.event != kNoEvent && happened_) join();
     if (output_) {
       // So that it is as long as it should be, even if nothing happens at its end.
@@ -165,22 +159,6 @@ class Waveform final : VerilatedVcdFile {
       if (std::fclose(output_.release())) failed_ = errno;
     }
     for (File& segment : segments_) segment.reset();
-  }
-
-  void open_header() {
-    vcd_.reset(new VerilatedVcdC(this));
-    top_.trace(vcd_.get(), 99);
-    header_.clear();
-    in_header_ = true;
-    vcd_->open("");
-    vcd_->flush();
-    in_header_ = false;
-  }
-
-  // From now on, write to `segment`, or to the file itself; all values first.
-  void begin_segment(std::FILE* segment) {
-    next_target_ = segment ? segment : output_.get();
-    vcd_->openNext(false);
   }
 
   // Go on to `cycle`; if that is past what is wanted, the recording ends.
@@ -209,14 +187,11 @@ class Waveform final : VerilatedVcdFile {
       failed_ = errno;
       return;
     }
-    auto write_line = [&](const char* text, size_t length) {
-      if (std::fwrite(text, 1, length, output_.get()) != length) failed_ = errno;
-    };
     auto write_time = [&](uint64_t time) {
       std::string text = '#' + std::to_string(time) + '\n';
-      write_line(text.data(), text.size());
+      write(text.data(), text.size());
     };
-    write_line(header_.data(), header_.size());
+    write_header();
     uint64_t from = kCycle * section_.first - (section_.first ? kCycle / 2 : 0);
     std::unordered_map<std::string, std::string> values;  // Of each signal, just before.
     bool begun = false;
@@ -235,7 +210,7 @@ class Waveform final : VerilatedVcdFile {
             begun = true;
             if (!values.empty()) {
               write_time(from);
-              for (const auto& [code, value] : values) write_line(value.data(), value.size());
+              for (const auto& [code, value] : values) write(value.data(), value.size());
             }
             if (time == from && !values.empty()) continue;
           }
@@ -243,31 +218,28 @@ class Waveform final : VerilatedVcdFile {
           std::string text(line, length);
           values[text.substr(text[0] == 'b' ? text.find(' ') + 1 : 1)] = text;
         }
-        if (begun) write_line(line, length);
+        if (begun) write(line, length);
       }
     }
     std::free(line);
   }
 
-  Top& top_;
-  std::unique_ptr<VerilatedVcdC> vcd_;
-  bool in_header_ = false;
-  std::string header_, path_;
+  Model& model_;
+  std::unique_ptr<typename Model::Vcd> vcd_;
+  std::string path_;
   Section section_{};
   bool recording_ = false, happened_ = false, fault_before_ = false, wire_before_ = false;
   uint64_t cycle_ = 0, segment_first_ = 0, frames_ = 0, written_ = 0;
   File output_, segments_[2];  // The segment at hand, and the one before.
-  std::FILE* target_ = nullptr;
-  std::FILE* next_target_ = nullptr;
   int failed_ = 0;
 };
 
 #else
 
-template <class Top>
+template <class Model>
 class Waveform {
  public:
-  Waveform(VerilatedContext&, Top&) {}
+  explicit Waveform(Model&) {}
   int begin(const char*, const Section&, uint64_t) { return 0; }
   int end() { return 0; }
   void look(uint64_t) {}

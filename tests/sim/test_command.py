@@ -16,6 +16,7 @@ import pytest
 from byway.sim import command
 from byway.sim.commands import send as send_command
 from byway.sim.engines.engine import EngineError
+from byway.sim.engines.native import NATIVES
 from byway.sim.engines.open_engine import ENGINES
 from byway.sim.engines.section import WHOLE_RUN, Around
 from byway.sim.scenarios import send as scenario
@@ -149,7 +150,7 @@ def test_unknown_section_is_refused_with_what_there_is(value, file, tmp_path, ca
     assert line.endswith(f"not {value!r}")
 
 
-@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"native"}))
+@pytest.mark.parametrize("engine", sorted(set(ENGINES) - set(NATIVES)))
 def test_section_is_refused_by_an_engine_that_records_whole_runs(engine, file, tmp_path, capsys):
     line = refused(["send", file, "--engine", engine, "--wave", "fault"], tmp_path, capsys)
     assert line == f"The engine {engine} leaves waveforms of whole runs only; native can both"
@@ -183,12 +184,20 @@ def test_unknown_engine_is_refused_and_those_that_exist_are_named(file, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("engine", "program"), [("icarus", "iverilog"), ("verilator", "perl")], ids=["icarus", "perl"]
+    ("engine", "program"),
+    [
+        ("native", "g++"),
+        ("cxxrtl", "clang++"),
+        ("verilator", "perl"),
+        ("icarus", "iverilog"),
+    ],
 )
 def test_absent_simulator_is_named_and_nothing_is_left(
-    engine, program, file, tmp_path, capsys, monkeypatch
+    engine, program, file, tmp_path, tmp_path_factory, capsys, monkeypatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    # What has been compiled needs no compiler.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     out = tmp_path / "not yet" / "out"
     line = refused(["send", file, "--engine", engine, "--out", out], tmp_path, capsys)
     assert line == f"The engine {engine} needs {program}, which is not installed"

@@ -34,7 +34,8 @@ def needs(simulator: str, program: str):
 
 
 COMPILED = ["verilator", needs("icarus", "iverilog")]
-EVERY = ["amaranth", "native", *COMPILED]
+NATIVE = ["native", needs("cxxrtl", "clang++")]
+EVERY = ["amaranth", *NATIVE, *COMPILED]
 
 
 class Registers(AdapterShell):
@@ -145,15 +146,16 @@ def test_quiescence_is_shown_as_the_adapter_declares_it(engine):
     assert not engine.quiescent
 
 
-def test_quiescence_that_is_a_lie_fails_the_run_on_the_native_engine():
-    engine = start("native")
+@pytest.mark.parametrize("name", NATIVE)
+def test_quiescence_that_is_a_lie_fails_the_run_on_the_native_engines(name):
+    engine = start(name)
     engine.registers.write(LINES, 4)
     engine.run(1)
     before = engine.cycle
     with pytest.raises(EngineError) as error:
         engine.run(1000)
     assert str(error.value) == (
-        "native: the adapter declared itself quiescent, but its state changed in cycle "
+        f"{name}: the adapter declared itself quiescent, but its state changed in cycle "
         f"{before + 1}"
     )
     engine.close()
@@ -290,10 +292,10 @@ def test_simulator_that_does_not_start_is_an_engine_error(name, tmp_path, monkey
 def test_unknown_engine_is_an_engine_error():
     with pytest.raises(EngineError) as error:
         start_unused("vcs")
-    assert (
-        str(error.value) == "No engine is called vcs; there are native, amaranth, verilator, icarus"
+    assert str(error.value) == (
+        "No engine is called vcs; there are native, cxxrtl, amaranth, verilator, icarus"
     )
-    assert ENGINES == ("native", "amaranth", "verilator", "icarus")
+    assert ENGINES == ("native", "cxxrtl", "amaranth", "verilator", "icarus")
 
 
 def start_unused(name: str):

@@ -46,18 +46,31 @@ BEGINNINGS = [
     refusals.a_grant_taken_back_under_traffic_is_gone,
     switches.interrupts_follow_their_masks,
 ]
+#: What not everybody has.
+PROGRAMS = {"cxxrtl": "clang++", "icarus": "iverilog"}
+
+
+def needs(engine: str) -> pytest.MarkDecorator:
+    program = PROGRAMS.get(engine)
+    missing = program is not None and shutil.which(program) is None
+    return pytest.mark.skipif(missing, reason=f"{program} is not installed")
+
+
 WIDE = functools.partial(SharedAdapter, rings=4, data_width=128)
-#: Simulator, maker of the adapter, turns of a mixture, cycle after which it is broken off.
+#: Engines that run whole flows.
+WHOLE = ["verilator", pytest.param("cxxrtl", marks=needs("cxxrtl"))]
+#: Engines whose time leaps.
+LEAPING = ["native", pytest.param("cxxrtl", marks=needs("cxxrtl"))]
+#: Engine, maker of the adapter, turns of a mixture, cycle after which it is broken off.
 MIXTURES = [
     *[("verilator", SharedAdapter, 150, None)] * 5,
     *[("verilator", WIDE, 150, None)] * 2,
     *[("amaranth", SharedAdapter, 50, 3000)] * 2,
     ("amaranth", WIDE, 50, 2500),
     ("icarus", SharedAdapter, 50, 10_000),
+    *[("cxxrtl", SharedAdapter, 150, None)] * 3,
+    ("cxxrtl", WIDE, 150, None),
 ]
-needs_icarus = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="iverilog is not installed"
-)
 
 
 @pytest.fixture
@@ -73,9 +86,10 @@ def expect_the_same(flow, engine, make=SharedAdapter, **options) -> None:
     assert native.difference(other) is None
 
 
+@pytest.mark.parametrize("engine", WHOLE)
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
-def test_every_flow_is_the_same_on_verilator(flow, seed):
-    expect_the_same(flow, "verilator", seed=seed)
+def test_every_flow_is_the_same_on_the_fast_engines(flow, engine, seed):
+    expect_the_same(flow, engine, seed=seed)
 
 
 @pytest.mark.parametrize("flow", BEGINNINGS, ids=lambda flow: flow.name)
@@ -83,16 +97,20 @@ def test_flows_begin_alike_on_amaranth(flow, seed):
     expect_the_same(flow, "amaranth", seed=seed, limit=2500)
 
 
-@needs_icarus
+@needs("icarus")
 def test_a_small_flow_is_the_same_on_icarus(seed):
     expect_the_same(transmit.a_frame_of_each_kind, "icarus", seed=seed)
 
 
-@pytest.mark.parametrize("number", range(len(MIXTURES)))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, marks=needs(engine), id=f"{number}-{engine}")
+        for number, (engine, *_more) in enumerate(MIXTURES)
+    ],
+)
 def test_mixtures_are_the_same_whatever_the_memory(number, seed):
     engine, make, turns, limit = MIXTURES[number]
-    if engine == "icarus" and shutil.which("iverilog") is None:
-        pytest.skip("iverilog is not installed")
     manner = mixed.random_manner(random.Random(f"{seed} {number}"))
     print(engine, manner)
     flow = mixed.mixture(turns, honest=not manner.errors)
@@ -168,15 +186,22 @@ def idle_with_interruptions(name: str) -> list[tuple[int, int, bool]]:
     return shown
 
 
-def test_rest_makes_no_difference():
-    """The native engine leaps over cycles in which nothing changes."""
+@pytest.fixture(scope="module")
+def idle_on_amaranth():
     shown = idle_with_interruptions("amaranth")
-    assert idle_with_interruptions("native") == shown
     assert {interrupt for _cycle, _value, interrupt in shown} == {False, True}
+    return shown
 
 
-def test_a_second_at_rest_takes_no_time():
-    engine = open_engine("native", SharedAdapter, BOARD)
+@pytest.mark.parametrize("name", LEAPING)
+def test_rest_makes_no_difference(name, idle_on_amaranth):
+    """The native engines leap over cycles in which nothing changes."""
+    assert idle_with_interruptions(name) == idle_on_amaranth
+
+
+@pytest.mark.parametrize("name", LEAPING)
+def test_a_second_at_rest_takes_no_time(name):
+    engine = open_engine(name, SharedAdapter, BOARD)
     begun = time.monotonic()
     for _ in range(1000):
         engine.run(125_000)

@@ -5,6 +5,7 @@ all it gets, with the cycle in which it gets it, into a word.
 """
 
 import hashlib
+import shutil
 
 import pytest
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -113,9 +114,13 @@ def saw():
     return [see("amaranth", manner) for manner in MANNERS]
 
 
+needs_clang = pytest.mark.skipif(shutil.which("clang++") is None, reason="clang is not installed")
+
+
+@pytest.mark.parametrize("name", ["native", pytest.param("cxxrtl", marks=needs_clang)])
 @pytest.mark.parametrize("number", range(len(MANNERS)), ids=lambda number: str(MANNERS[number]))
-def test_every_manner_is_the_same_natively(saw, number):
-    assert see("native", MANNERS[number]) == saw[number]
+def test_every_manner_is_the_same_natively(saw, number, name):
+    assert see(name, MANNERS[number]) == saw[number]
 
 
 def test_manners_differ(saw):

@@ -41,7 +41,7 @@ def needs(simulator: str, program: str):
     )
 
 
-EVERY = ["amaranth", "native", "verilator", needs("icarus", "iverilog")]
+EVERY = ["amaranth", "native", needs("cxxrtl", "clang++"), "verilator", needs("icarus", "iverilog")]
 
 
 class Loud:

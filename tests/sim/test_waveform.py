@@ -1,10 +1,11 @@
-"""Waveforms of parts of a run on the native engine: exactly the cycles that were asked for.
+"""Waveforms of parts of a run on the native engines: exactly the cycles that were asked for.
 
 A component counts cycles on a register's data lines, so that the waveform itself tells which cycle
 each of its moments belongs to.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,13 @@ from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
 from byway.sim.board_bench import AdapterShell
 from byway.sim.engines.engine import EngineError
-from byway.sim.engines.native import NativeEngine
+from byway.sim.engines.native import NATIVES, NativeEngine
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.engines.section import WHOLE_RUN, Around, Cycles, parse_section
 
 PARAMETERS = BoardParameters(memory_bytes=1 << 16)
+needs_clang = pytest.mark.skipif(shutil.which("clang++") is None, reason="clang is not installed")
+EVERY = ["native", pytest.param("cxxrtl", marks=needs_clang)]
 #: Registers of `Source`.
 FAULT, REST, SEND = 0, 4, 8
 CYCLE_NS = 8
@@ -69,7 +72,7 @@ class Waveform:
         header, changes = path.read_text().split("$enddefinitions $end")
         codes = {
             code: name
-            for code, name in re.findall(r"\$var wire +\d+ (\S+) (\w+)[^$]*\$end", header)
+            for code, name in re.findall(r"\$var \w+ +\d+ (\S+) (\w+)[^$]*\$end", header)
             if name in ("s_axil_rdata", "manager_interrupt", "gmii_tx_en", "clk")
         }
         assert len(set(codes.values())) == 4
@@ -100,9 +103,9 @@ class Waveform:
         return next((time + 4) // CYCLE_NS for time, values in moments if values[name] == value)
 
 
-@pytest.fixture
-def engine():
-    engine = NativeEngine(Source, PARAMETERS, can_record=True)
+@pytest.fixture(params=EVERY)
+def engine(request):
+    engine = NativeEngine(Source, PARAMETERS, maker=NATIVES[request.param], can_record=True)
     yield engine
     engine.close()
 
@@ -198,9 +201,11 @@ def test_a_bad_frame_is_an_error_in_the_cycle_in_which_it_ends(engine, tmp_path)
     check_counter(wave)
 
 
-def test_an_event_near_the_end_of_the_run_is_kept_as_far_as_it_goes(tmp_path):
+@pytest.mark.parametrize("name", EVERY)
+def test_an_event_near_the_end_of_the_run_is_kept_as_far_as_it_goes(name, tmp_path):
     path = tmp_path / "wave.vcd"
-    engine = NativeEngine(Source, PARAMETERS, waveform=path, section=Around("fault", cycles=500))
+    section = Around("fault", cycles=500)
+    engine = open_engine(name, Source, PARAMETERS, waveform=path, section=section)
     run_to(engine, 1234)
     engine.registers.write(FAULT, 1)
     engine.run(10)
@@ -239,21 +244,22 @@ def test_what_cannot_be_recorded_is_refused(engine, tmp_path):
     with pytest.raises(FileNotFoundError):
         engine.end_recording()
     engine.run(1)
-    fast = NativeEngine(SharedAdapter, PARAMETERS)
-    with pytest.raises(EngineError, match=r"^native was not opened to record a waveform$"):
+    fast = NativeEngine(SharedAdapter, PARAMETERS, maker=NATIVES[engine.name])
+    with pytest.raises(EngineError, match=f"^{engine.name} was not opened to record a waveform$"):
         fast.record(tmp_path / "wave.vcd")
     fast.close()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_a_full_disk_is_told_and_does_not_end_the_process():
+@pytest.mark.parametrize("name", EVERY)
+def test_a_full_disk_is_told_and_does_not_end_the_process(name):
     """In a process of its own, as Verilator's own answer would be to end it."""
     text = f"""
 from pathlib import Path
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_waveform import PARAMETERS, NativeEngine, Source
-engine = NativeEngine(Source, PARAMETERS, waveform=Path("/dev/full"))
+from test_waveform import PARAMETERS, Source, open_engine
+engine = open_engine({name!r}, Source, PARAMETERS, waveform=Path("/dev/full"))
 engine.run(10_000)
 try:
     engine.close()
