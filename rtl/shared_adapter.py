@@ -151,6 +151,7 @@ class SharedAdapter(wiring.Component):
         for name, event in (
             ("iotlb_hits", bridge.iotlb_hit),
             ("iotlb_misses", bridge.iotlb_miss),
+            ("iotlb_prefetches", bridge.iotlb_prefetch),
             ("faults", bridge.fault),
         ):
             m.submodules[f"count_{name}"] = counter = Counter()

@@ -38,7 +38,7 @@ class BuildCommands:
         self._broken_off = False
 
     def run(self, *command: str | Path, **environment: str) -> None:
-        """Run a program to its end, `environment` added to its own; raises `EngineError` if it fails."""
+        """Run a program to its end; raises `EngineError` if it fails."""
         process = self._start(command, environment)
         try:
             if process.wait():

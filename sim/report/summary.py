@@ -65,7 +65,7 @@ def print_summary(result: SendResult, folder: Path) -> None:
         (
             "translation",
             f"{result.iotlb_hits:,} IOTLB hits, {result.iotlb_misses:,} misses, "
-            f"{result.faults:,} faults",
+            f"{result.iotlb_prefetches:,} prefetches, {result.faults:,} faults",
         ),
         ("SHA-256 sent", result.sha256_sent),
         ("SHA-256 received", Text.assemble(result.sha256_received, "  ", verdict)),

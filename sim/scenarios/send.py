@@ -92,7 +92,7 @@ class SendResult:
         Payload bytes that a processor copied to send, anywhere.
     receive_bytes_copied : int
         Bytes that software copied on the way back, which has no hardware path yet.
-    iotlb_hits, iotlb_misses, faults : int
+    iotlb_hits, iotlb_misses, iotlb_prefetches, faults : int
         Of the translation bridge, for the redirected path.
     bad_frames : int
         Frames that the partner refused for a wrong FCS or checksum.
@@ -122,6 +122,7 @@ class SendResult:
     receive_bytes_copied: int
     iotlb_hits: int
     iotlb_misses: int
+    iotlb_prefetches: int
     faults: int
     bad_frames: int
     sha256_sent: str
@@ -246,7 +247,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         after = machine.counts()
         page = ManagerPage(engine.registers, MANAGER_PAGE)
         hits, misses = page.iotlb_hits.read().count, page.iotlb_misses.read().count
-        faults = page.faults.read().count
+        prefetches, faults = page.iotlb_prefetches.read().count, page.faults.read().count
         dedicated, _partner, _copied = run.transfer("dedicated", machine.owner, _OWNER_ADDRESS)
         engine.close()
         capture.close()
@@ -275,6 +276,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
             receive_bytes_copied=after.receive_bytes - before.receive_bytes,
             iotlb_hits=hits,
             iotlb_misses=misses,
+            iotlb_prefetches=prefetches,
             faults=faults,
             bad_frames=partner.counts.bad,
             sha256_sent=hashlib.sha256(data).hexdigest(),

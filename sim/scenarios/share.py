@@ -91,7 +91,7 @@ class ShareResult:
     crossings, cpu_bytes_copied, receive_bytes_copied : int
         Switches between partitions; payload bytes that a processor copied to send, and bytes that
         software copied on the way back. Set-up not included.
-    iotlb_hits, iotlb_misses, faults : int
+    iotlb_hits, iotlb_misses, iotlb_prefetches, faults : int
         Of the translation bridge.
     bad_frames : int
         Frames that a partner refused for a wrong FCS or checksum.
@@ -114,6 +114,7 @@ class ShareResult:
     receive_bytes_copied: int
     iotlb_hits: int
     iotlb_misses: int
+    iotlb_prefetches: int
     faults: int
     bad_frames: int
     sha256_equal: bool
@@ -185,6 +186,7 @@ def share(engine: Engine, options: ShareOptions) -> ShareResult:
         receive_bytes_copied=after.receive_bytes - before.receive_bytes,
         iotlb_hits=page.iotlb_hits.read().count,
         iotlb_misses=page.iotlb_misses.read().count,
+        iotlb_prefetches=page.iotlb_prefetches.read().count,
         faults=page.faults.read().count,
         bad_frames=sum(partner.counts.bad for partner in partners),
         sha256_equal=all(

@@ -266,6 +266,12 @@ typedef struct __attribute__ ((__packed__)) {
 #define MANAGER_PAGE__FAULTS__COUNT_bw 64
 #define MANAGER_PAGE__FAULTS__COUNT_reset 0x0
 
+// reg - manager_page::iotlb_prefetches
+#define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_bm 0xffffffffffffffff
+#define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_bp 0
+#define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_bw 64
+#define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_reset 0x0
+
 // reg - manager_page::binding
 #define MANAGER_PAGE__BINDING__VALID_bm 0x1
 #define MANAGER_PAGE__BINDING__VALID_bp 0
@@ -289,7 +295,8 @@ typedef struct __attribute__ ((__packed__)) {
     uint64_t iotlb_hits;
     uint64_t iotlb_misses;
     uint64_t faults;
-    uint8_t RESERVED_58_3ff[0x3a8];
+    uint64_t iotlb_prefetches;
+    uint8_t RESERVED_60_3ff[0x3a0];
     uint32_t binding[32];
 } manager_page_t;
 

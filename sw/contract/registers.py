@@ -266,7 +266,7 @@ class ManagerIotlbHits(Fields):
 
 @dataclass(frozen=True, kw_only=True)
 class ManagerIotlbMisses(Fields):
-    """Translations that walked the table in memory."""
+    """Walks of a table in memory that a translation had to wait for."""
 
     SIZE: ClassVar[int] = 8
 
@@ -277,6 +277,16 @@ class ManagerIotlbMisses(Fields):
 @dataclass(frozen=True, kw_only=True)
 class ManagerFaults(Fields):
     """Refused accesses."""
+
+    SIZE: ClassVar[int] = 8
+
+    #: Count.
+    count: int = bits(0, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagerIotlbPrefetches(Fields):
+    """Walks of a table in memory begun ahead of use."""
 
     SIZE: ClassVar[int] = 8
 
@@ -308,6 +318,7 @@ class ManagerPage:
         self.iotlb_hits = ReadOnlyRegister(bus, base + 0x40, ManagerIotlbHits)
         self.iotlb_misses = ReadOnlyRegister(bus, base + 0x48, ManagerIotlbMisses)
         self.faults = ReadOnlyRegister(bus, base + 0x50, ManagerFaults)
+        self.iotlb_prefetches = ReadOnlyRegister(bus, base + 0x58, ManagerIotlbPrefetches)
         self.binding = Array(
             lambda offset: ReadWriteRegister(bus, offset, ManagerBinding),
             offset=base + 0x400,
