@@ -5,6 +5,7 @@ constant, in every reachable state are merged. That is what makes the larger pro
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Elaboratable
 
-__all__ = ["prove"]
+__all__ = ["look_for_counterexamples", "prove"]
 
 _TO_AIGER = """
 read_rtlil top.il
@@ -40,21 +41,45 @@ _YOSYS = "import sys; from pyosys.libyosys import Design, run_pass; run_pass(sys
 _SMALLER = "fold; strash; scleanup; ssweep; scorr; dc2; scorr; dc2"
 
 
-def prove(folder: pathlib.Path, design: Elaboratable, *options: str) -> None:
+def prove(folder: pathlib.Path, design: Elaboratable) -> None:
     """Prove the assertions of `design`; fails the test, with the end of ABC's log, unless it can.
 
-    Files are written to `folder`. `options` are those of ABC's ``pdr``.
+    Files are written to `folder`.
     """
+    abc = _prepare(folder, design)
+    log = _run(folder, [abc, "-c", f"read_aiger top.aig; {_SMALLER}; ps; write_aiger small.aig"])
+    # What no state is left of needs no more than to be looked at.
+    last = "iprove" if "lat =    0 " in log else "strash; pdr -v"
+    log = _run(folder, [abc, "-c", f"read_aiger small.aig; {last}; write_cex -n top.cex"])
+    assert re.search(r"^(Property proved|UNSATISFIABLE)", log, re.M), _end(log)
+
+
+def look_for_counterexamples(folder: pathlib.Path, design: Elaboratable, *, cycles: int) -> None:
+    """Fail the test if an assertion of `design` can be broken within so many `cycles`.
+
+    Files are written to `folder`.
+    """
+    abc = _prepare(folder, design)
+    script = f"read_aiger top.aig; {_SMALLER}; bmc3 -F {cycles}; write_cex -n top.cex"
+    log = _run(folder, [abc, "-c", script])
+    assert f"No output failed in {cycles} frames" in log, _end(log)
+
+
+def _prepare(folder: pathlib.Path, design: Elaboratable) -> str:
+    """Write `design` as AIGER; returns where ABC is."""
     pyosys = pytest.importorskip("pyosys")
-    abc = pathlib.Path(pyosys.__file__).with_name("yosys-abc")
     (folder / "top.il").write_text(rtlil.convert(design, name="top", ports=[]))
     (folder / "to_aiger.ys").write_text(_TO_AIGER)
-    pdr = " ".join(["pdr", "-v", *options])
-    for command in (
-        [sys.executable, "-c", _YOSYS, "script to_aiger.ys"],
-        [str(abc), "-c", f"read_aiger top.aig; {_SMALLER}; {pdr}; write_cex -n top.cex"],
-    ):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        log = done.stdout + done.stderr
-        assert done.returncode == 0, log
-    assert "Property proved." in log, "\n".join(log.splitlines()[-30:])
+    _run(folder, [sys.executable, "-c", _YOSYS, "script to_aiger.ys"])
+    return str(pathlib.Path(pyosys.__file__).with_name("yosys-abc"))
+
+
+def _run(folder: pathlib.Path, command: list[str]) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log
+    return log
+
+
+def _end(log: str) -> str:
+    return "\n".join(log.splitlines()[-30:])
