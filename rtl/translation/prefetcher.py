@@ -7,7 +7,7 @@ Clock domain: ``sync``. Latency: 1 cycle. Throughput: one proposal a cycle.
 """
 
 from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from byway.rtl.translation.event import Event, EventSignature
@@ -50,8 +50,8 @@ class Prefetcher(wiring.Component):
     -------
     streamed : In(EventSignature(ProposalLayout(user_width=user_width)))
         A page that shows that its next ones will be used.
-    proposal : Out(stream.Signature(ProposalLayout(user_width=user_width)))
-        Its next ones; an offer may be taken back, or replaced.
+    proposal, taken : Out(EventSignature(ProposalLayout(user_width=user_width))), In(1)
+        Its next ones, each shown until it is taken, or a newer stream is told of.
     hold : In(1)
         Propose nothing, and forget.
 
@@ -62,7 +62,8 @@ class Prefetcher(wiring.Component):
     """
 
     streamed: Event
-    proposal: stream.Interface
+    proposal: Event
+    taken: Signal
     hold: Signal
 
     def __init__(self, *, user_width: int = 8, distance: int = 1):
@@ -73,7 +74,8 @@ class Prefetcher(wiring.Component):
         super().__init__(
             {
                 "streamed": In(EventSignature(layout)),
-                "proposal": Out(stream.Signature(layout)),
+                "proposal": Out(EventSignature(layout)),
+                "taken": In(1),
                 "hold": In(1),
             }
         )
@@ -84,7 +86,7 @@ class Prefetcher(wiring.Component):
         left = Signal(range(self.distance + 1))
         proposal = self.proposal.payload
         m.d.comb += self.proposal.valid.eq((left != 0) & ~self.hold)
-        with m.If(self.proposal.ready & (left != 0)):
+        with m.If(self.taken & (left != 0)):
             m.d.sync += proposal.index.eq(proposal.index + 1)
             m.d.sync += left.eq(left - 1)
         with m.If(self.streamed.valid):

@@ -216,6 +216,7 @@ class Translator(wiring.Component):
 
         advance = Signal()
         m.d.comb += iotlb.advance.eq(advance)
+        m.d.comb += prefetcher.taken.eq(advance)
         chosen = self._choose(m, advance, reads.offer, writes.offer, prefetcher.proposal)
         looked_up = self._look_up(m, advance, chosen, iotlb)
         matched = self._match(m, advance, looked_up, walks, waiting)
@@ -259,7 +260,6 @@ class Translator(wiring.Component):
         write_turn = Signal()
         m.d.comb += offered.eq((reads.valid | writes.valid) & ~proposal.valid)
         m.d.comb += is_write.eq(writes.valid & (write_turn | ~reads.valid))
-        m.d.comb += proposal.ready.eq(advance)
         m.d.comb += reads.ready.eq(advance & ~proposal.valid & ~is_write)
         m.d.comb += writes.ready.eq(advance & ~proposal.valid & is_write)
         with m.If(proposal.valid):

@@ -3,7 +3,7 @@
 Each walk is one read of 8 bytes, with an ID of its own. Several are under way at a time, and are
 answered in the order in which the memory answers. It never writes.
 
-Clock domain: ``sync``. Latency: 1 cycle from the walk to its address, 1 from the answer of the
+Clock domain: ``sync``. Latency: 0 cycles from the walk to its address, 1 from the answer of the
 memory to the entry. Throughput: one walk a cycle.
 
 Source: LoPAR, translation control entries.
@@ -193,14 +193,13 @@ class Walker(wiring.Component):
         words = Array(Signal(word_bits, name=f"word_{slot}") for slot in range(self.slots))
         walk = self.walk.payload
         address = self.address.payload
-        m.d.comb += self.walk.ready.eq(~self.address.valid | self.address.ready)
+        m.d.comb += self.walk.ready.eq(self.address.ready)
+        m.d.comb += self.address.valid.eq(self.walk.valid)
+        m.d.comb += address.id.eq(walk.slot)
+        m.d.comb += address.addr.eq(Cat(Const(0, _ENTRY_BITS), walk.place))
         m.d.comb += address.size.eq(_ENTRY_BITS)
         m.d.comb += address.burst.eq(Burst.INCR)
-        with m.If(self.walk.ready):
-            m.d.sync += self.address.valid.eq(self.walk.valid)
-            m.d.sync += address.id.eq(walk.slot)
-            m.d.sync += address.addr.eq(Cat(Const(0, _ENTRY_BITS), walk.place))
-            m.d.sync += address.user.eq(walk.user)
+        m.d.comb += address.user.eq(walk.user)
         with m.If(self.walk.valid & self.walk.ready):
             m.d.sync += words[walk.slot].eq(walk.place[:word_bits])
 

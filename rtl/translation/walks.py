@@ -3,9 +3,9 @@
 A page is walked for once at a time: requests for a page that is being walked for join its walk. A
 walk keeps its slot, and its result, until nothing refers to it any more.
 
-Clock domain: ``sync``. Latency: a walk begins in the cycle in which it is taken; a search is
-answered in the same cycle; a result shows the cycle after it came. Throughput: one walk, one search
-and one result a cycle.
+Clock domain: ``sync``. Latency: 1 cycle from the start of a walk to its being offered to the
+walker; a search is answered in the same cycle; a result shows the cycle after it came. Throughput:
+one walk, one search and one result a cycle.
 """
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
@@ -66,7 +66,7 @@ class Walks(wiring.Component):
     Members
     -------
     start : In(stream.Signature(StartLayout(...)))
-        Walks to begin. The page must not be under way.
+        Walks to begin; an offer may be taken back. The page must not be under way.
     slot : Out(range(slots))
         Slot of a walk that begins now.
     spare : Out(1)
@@ -150,12 +150,14 @@ class Walks(wiring.Component):
         following = Signal.like(self.slot)
         begins = Signal()
         m.d.comb += following.eq(self.slot + 1)
-        m.d.comb += self.walk.payload.slot.eq(self.slot)
-        m.d.comb += self.walk.payload.place.eq(start.place)
-        m.d.comb += self.walk.payload.user.eq(start.user)
-        m.d.comb += self.walk.valid.eq(self.start.valid & ~taken.bit_select(self.slot, 1))
-        m.d.comb += self.start.ready.eq(self.walk.ready & ~taken.bit_select(self.slot, 1))
+        moves = ~self.walk.valid | self.walk.ready
+        m.d.comb += self.start.ready.eq(moves & ~taken.bit_select(self.slot, 1))
         m.d.comb += begins.eq(self.start.valid & self.start.ready)
+        with m.If(moves):
+            m.d.sync += self.walk.valid.eq(begins)
+            m.d.sync += self.walk.payload.slot.eq(self.slot)
+            m.d.sync += self.walk.payload.place.eq(start.place)
+            m.d.sync += self.walk.payload.user.eq(start.user)
         m.d.comb += self.spare.eq(~taken.bit_select(following, 1))
         with m.If(begins | taken.bit_select(self.slot, 1)):
             m.d.sync += self.slot.eq(following)

@@ -272,7 +272,7 @@ def test_it_holds_without_a_bound(tmp_path, design):
 
 @pytest.mark.parametrize("design", GRANTED.values(), ids=GRANTED)
 def test_no_access_is_on_the_bus_without_a_grant(tmp_path, design):
-    look_for_counterexamples(tmp_path, design(), cycles=13)
+    look_for_counterexamples(tmp_path, design(), cycles=16)
 
 
 @pytest.mark.parametrize("design", (GRANTED | PROOFS).values(), ids=GRANTED | PROOFS)

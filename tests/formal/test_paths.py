@@ -13,6 +13,7 @@ To follow what becomes of a request, a bit of AxUSER, which the parts only carry
 """
 
 import functools
+from typing import Any
 
 import pytest
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
@@ -51,7 +52,7 @@ def on_bus(axi, prefix):
     return {name: getattr(axi, f"{prefix}{name}") for name in names}
 
 
-def path_in_any_system(m, prefix):
+def path_in_any_system(m, prefix) -> tuple[Any, Any]:
     """Put a path into `m`; returns it and whether the request on the bus is the walker's."""
     if prefix == "ar":
         m.submodules.dut = dut = ReadPath(**WIDTHS, outstanding=2, walks=WALKS)

@@ -31,7 +31,7 @@ from amaranth.hdl import (
     Signal,
     Value,
 )
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from byway.rtl.timing import PARAMETERS, components
@@ -40,6 +40,7 @@ from tests.formal.sby import run_sby
 
 WIDTHS = {"addr_width": 13, "data_width": 64, "id_width": 1, "user_width": 1}
 REQUEST = AddressLayout(addr_width=12, id_width=1, user_width=1)
+TRANSLATION = {"windows": 2, "iotlb_sets": 2, "iotlb_ways": 1, "walks": 2}
 READER_SLOTS = 2
 READER_BEATS = 2
 
@@ -70,37 +71,26 @@ SMALL: dict[str, dict[str, Any]] = {
         "id_width": 1,
         "user_width": 1,
     },
-    "read_path": {**WIDTHS, "outstanding": 2},
+    "read_path": {**WIDTHS, "outstanding": 2, "walks": 2},
     "register_bank": {"rings": 1, "windows": 1},
     "segment_planner": {"lanes": 2},
     "segmenter": {"data_width": 16, "maximum_header": 8},
     "shared_adapter": {"rings": 1, "windows": 1},
     "skid_buffer": {"shape": 2},
-    "translation_bridge": {
-        **WIDTHS,
-        "requesters": 2,
-        "windows": 2,
-        "iotlb_sets": 2,
-        "iotlb_ways": 1,
-        "outstanding": 2,
-    },
-    "translator": {
-        **WIDTHS,
-        "requesters": 2,
-        "windows": 2,
-        "iotlb_sets": 2,
-        "iotlb_ways": 1,
-        "room": 2,
-    },
+    "translation_agent": {**WIDTHS, **TRANSLATION, "outstanding": 2},
+    "translation_bridge": {**WIDTHS, **TRANSLATION, "requesters": 2, "outstanding": 2},
+    "translator": {**WIDTHS, **TRANSLATION, "room": 2},
     "transmit_path": {"rings": 1},
     "transmit_ring": {"addr_width": 32, "data_width": 128},
     "transmit_rings": {"rings": 2, "addr_width": 32, "data_width": 128},
-    "walker": {"addr_width": 13, "user_width": 1},
+    "waiting_room": {"shape": data.StructLayout({"number": 2}), "id_width": 1, "room": 2},
+    "walker": {"addr_width": 13, "user_width": 1, "slots": 2},
+    "walks": {"windows": 2, "user_width": 1, "slots": 2},
     "write_path": {**WIDTHS, "outstanding": 2},
 }
 
 #: These hand out channels of their parts, of which the law is shown, and have none of their own.
-WHOLES = {"adapter", "shared_adapter", "translation_bridge", "transmit_path"}
+WHOLES = {"adapter", "shared_adapter", "translation_agent", "translation_bridge", "transmit_path"}
 PARTS = sorted(SMALL.keys() - WHOLES)
 
 #: Their memories are large as single bits, so induction takes the place of PDR.
@@ -226,19 +216,18 @@ def a_pipeline_gives_back_what_entered(m: Module, dut) -> None:
     m.d.comb += Assume(~waits(m, offer) | ~dut.hold, "no hold while an offer waits")
 
 
-def windows_stay_while_a_walk_waits(m: Module, dut) -> None:
-    """The address of a table is not registered again: the walker is free when a walk is wanted."""
-    bases = Cat(window.table_base for window in dut.window)
-    before = Signal.like(bases)
-    m.d.sync += before.eq(bases)
-    m.d.comb += Assume(~waits(m, dut.walk) | (bases == before), "a window stays while a walk waits")
+def there_is_room_for_who_enters(m: Module, dut) -> None:
+    """Else one request took the place of another."""
+    level = Signal(range(dut.room + 1))
+    m.d.sync += level.eq(level + dut.enter.valid - (dut.first.valid & dut.first.ready))
+    m.d.comb += Assume(~dut.enter.valid | (level != dut.room), "who enters finds room")
 
 
 #: What components need of their surroundings beyond the law of streams.
 CONTRACTS = {
     "dma_reader": memory_answers_what_it_was_asked,
     "lane": a_pipeline_gives_back_what_entered,
-    "translator": windows_stay_while_a_walk_waits,
+    "waiting_room": there_is_room_for_who_enters,
 }
 
 

@@ -29,12 +29,12 @@ async def tell(ctx, dut, index, user):
 async def proposed(ctx, dut, most=10):
     """Take proposals until there are none."""
     taken = []
-    ctx.set(dut.proposal.ready, 1)
+    ctx.set(dut.taken, 1)
     while ctx.get(dut.proposal.valid) and len(taken) < most:
         payload = ctx.get(dut.proposal.payload)
         taken.append((payload.index, payload.user))
         await ctx.tick()
-    ctx.set(dut.proposal.ready, 0)
+    ctx.set(dut.taken, 0)
     return taken
 
 

@@ -19,6 +19,7 @@ class Bench:
         self.rng = random.Random(f"walks {seed}")
         self.where = f"seed {seed}"
         self.under_way = []  # (cycle due, slot, page), as the walker has them.
+        self.begun = {}  # Slot -> page, as the walker has them not yet.
         self.waiting = []  # (slot, page)
         self.tables = [self.rng.getrandbits(52) for _ in range(PAGES)]
         self.refills = []
@@ -59,6 +60,7 @@ class Bench:
         ctx.set(dut.start.valid, 0)
         ctx.set(dut.keep, keep)
         stays = False
+        began = None
         if self.matched is not None:
             sought, slots = self.matched
             ctx.set(dut.keep, keep | slots)
@@ -70,22 +72,31 @@ class Bench:
                 await ctx.delay(1e-10)
                 stays = not ctx.get(dut.start.ready)
                 slot = ctx.get(dut.slot)
-                assert stays or (ctx.get(dut.walk.valid) and ctx.get(dut.walk.payload.slot) == slot)
             if stays or len(self.waiting) >= 10 or rng.random() < 0.2:
                 stays = True
                 ctx.set(dut.start.valid, 0)
             else:
                 if not slots:
                     assert slot not in [one for _due, one, _page in self.under_way], self.where
+                    assert slot not in self.begun, self.where
+                    assert sought not in self.begun.values(), self.where
                     assert slot not in [one for one, _page in self.waiting], self.where
                     assert sought not in [one for _due, _slot, one in self.under_way], self.where
-                    self.under_way.append((now + rng.randrange(1, 20), slot, sought))
+                    began = slot, sought
                     self.starts += 1
                 else:
                     self.joins += 1
                 self.waiting.append((slot, sought))
 
         await ctx.delay(1e-10)
+        if ctx.get(dut.walk.valid) and ctx.get(dut.walk.ready):
+            walk = ctx.get(dut.walk.payload)
+            assert (walk.place, walk.user) == (self.begun[walk.slot], 7), self.where
+            self.under_way.append(
+                (now + rng.randrange(1, 20), walk.slot, self.begun.pop(walk.slot))
+            )
+        if began is not None:
+            self.begun[began[0]] = began[1]
         match = ctx.get(dut.match)
         begun = not stays and self.matched is not None and not self.matched[1]
         if page is not None and begun and self.matched is not None and self.matched[0] == page:
