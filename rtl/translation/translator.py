@@ -212,8 +212,8 @@ class Translator(wiring.Component):
                     "window": WINDOW_BITS,
                     "disabled": 1,
                     "entries": ENTRIES_BITS,
-                    "table_base": TABLE_BASE_BITS,
                     "burst": self._burst_check.layout,
+                    "table_base": TABLE_BASE_BITS,
                 }
             )
         )
@@ -240,9 +240,9 @@ class Translator(wiring.Component):
                     "write": 1,
                     "request": self._request,
                     "window": WINDOW_BITS,
-                    "table_base": TABLE_BASE_BITS,
                     "refused": 1,
                     "reason": FaultRecordLayout().members["reason"],
+                    "table_base": TABLE_BASE_BITS,
                 }
             )
         )
