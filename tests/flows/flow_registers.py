@@ -51,6 +51,8 @@ def reads_and_writes_at_once(bench: FlowBench) -> None:
         if path[0] == "window" and path[-1] == "size"
     ]
     values = dict.fromkeys(offsets, 0)
+    for offset in offsets:  # They are undefined after reset.
+        bench.axil.write(offset, 0, 4)
     for _number in range(60):
         reading, writing = bench.rng.sample(offsets, 2)
         value = bench.rng.getrandbits(32)

@@ -360,12 +360,12 @@ def test_a_hit_takes_three_cycles():
     assert (bench.misses, bench.hits) == (1, 1)
 
 
-def test_a_miss_adds_two_cycles_and_the_walk():
+def test_a_miss_adds_three_cycles_and_the_walk():
     bench = Bench(walk_latency=20)
     bench.run(reads=[make_request(page(1))])
     ((taken, _),) = bench.taken["read"]
     ((out, _),) = bench.out["read"]
-    assert out - taken == 3 + (20 + 1) + 2
+    assert out - taken == 3 + (20 + 1) + 3
 
 
 def test_a_stream_of_hits_has_no_bubbles():
