@@ -146,6 +146,7 @@ class _Mix:
         rings = IdentityPage(bench.registers, IDENTITY_PAGE).geometry.read().rings
         self._senders = [_Sender(bench, number) for number in range(rings)]
         self._words = [address for address, _fields in words()]
+        self._holes = sorted({address + 4 for address in self._words}.difference(self._words))
         self._manager = self._senders[0].window.manager
         self._adapter = self._senders[0].ring.adapter
         self._adapter.mac_control.write(transmit_enable=1)
@@ -207,8 +208,8 @@ class _Mix:
         sender.ring.registers.interrupt_status.write(completion=1, stopped=1)
 
     def _peek(self, _sender: _Sender) -> None:
-        """Read any word, or next to it, where there may be none."""
-        address = self._rng.choice(self._words) + self._rng.choice((0, 0, 0, 4))
+        """Read any word, or next to one, where there is none."""
+        address = self._rng.choice(self._rng.choice((self._words,) * 3 + (self._holes,)))
         try:
             self._bench.registers.read(address)
         except OSError:
