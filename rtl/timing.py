@@ -26,7 +26,7 @@ from amaranth.lib import wiring
 import byway.rtl
 from byway.rtl.contract.model import constant, external
 from byway.rtl.export import ports
-from byway.rtl.translation.request import AddressLayout
+from byway.rtl.translation.request import AddressLayout, TranslatedLayout
 from byway.rtl.transmit.frame import Fragment
 
 __all__ = ["GOAL_MHZ", "PARAMETERS", "components", "measure"]
@@ -54,6 +54,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "segment_planner": {"lanes": 8},
     "select_tree": {"count": 64, "width": 33},
     "skid_buffer": {"shape": _REQUEST},
+    "waiting_room": {"shape": TranslatedLayout(_REQUEST), "id_width": 6},
 }
 
 TABLE = pathlib.Path(__file__).with_name("timing.json")

@@ -127,9 +127,15 @@ class WaitingRoom(wiring.Component):
         m.d.sync += write.addr.eq(write.addr + self.enter.valid)
         m.d.comb += self.first.valid.eq(taken.bit_select(read.addr, 1))
         m.d.comb += self.first.payload.eq(read.data)
-        m.d.comb += self.first_slots.eq(awaited[read.addr])
         m.d.comb += leaves.eq(self.first.valid & self.first.ready)
         m.d.sync += read.addr.eq(read.addr + leaves)
+
+        # What the first waits for is at hand in a register: it leads to the result of its walk.
+        following = Signal.like(read.addr)
+        m.d.comb += following.eq(read.addr + 1)
+        m.d.sync += self.first_slots.eq(Mux(leaves, awaited[following], awaited[read.addr]))
+        with m.If(self.enter.valid & (write.addr == Mux(leaves, following, read.addr))):
+            m.d.sync += self.first_slots.eq(self.enter_slots)
 
         m.d.comb += self.empty.eq(taken == 0)
 

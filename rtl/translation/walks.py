@@ -4,11 +4,11 @@ A page is walked for once at a time: requests for a page that is being walked fo
 walk keeps its slot, and its result, until nothing refers to it any more.
 
 Clock domain: ``sync``. Latency: 1 cycle from the start of a walk to its being offered to the
-walker; a search is answered in the same cycle; a result shows the cycle after it came. Throughput:
-one walk, one search and one result a cycle.
+walker; a search is answered in the same cycle; a result shows, and goes to the IOTLB, the cycle
+after it came. Throughput: one walk, one search and one result a cycle.
 """
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -143,6 +143,7 @@ class Walks(wiring.Component):
         start = self.start.payload
         taken = Signal(self.slots)
         done = Signal(self.slots)
+        stored = Signal(self.slots)  # Who looks into the IOTLB from now on finds the entry.
         pages = Signal(data.ArrayLayout(start.page.shape(), self.slots))
         uses = Signal(data.ArrayLayout(UseLayout(), self.slots))
 
@@ -162,6 +163,7 @@ class Walks(wiring.Component):
         with m.If(begins | taken.bit_select(self.slot, 1)):
             m.d.sync += self.slot.eq(following)
 
+        refills = Signal(self.slots)
         for slot in range(self.slots):
             begins_here = begins & (self.slot == slot)
             m.d.comb += self.match[slot].eq(
@@ -169,11 +171,14 @@ class Walks(wiring.Component):
             )
             with m.If(self.walked.valid & (self.walked.payload.slot == slot)):
                 m.d.sync += done[slot].eq(1)
-            with m.If(done[slot] & ~self.keep[slot] & ~self.match[slot]):
+            with m.If(refills[slot]):
+                m.d.sync += stored[slot].eq(1)
+            with m.If(stored[slot] & ~self.keep[slot] & ~self.match[slot]):
                 m.d.sync += taken[slot].eq(0)
             with m.If(begins_here):
                 m.d.sync += taken[slot].eq(1)
                 m.d.sync += done[slot].eq(0)
+                m.d.sync += stored[slot].eq(0)
                 m.d.sync += pages[slot].eq(start.page)
 
         # Uses of the page, for the IOTLB to go on with.
@@ -204,9 +209,10 @@ class Walks(wiring.Component):
                 m.d.comb += read.addr.eq(slot)
         m.d.comb += self.done.eq((done & self.seek).any())
         m.d.comb += self.result.eq(read.data)
-        m.d.comb += self.refill.valid.eq(self.walked.valid)
-        m.d.comb += self.refill.payload.page.eq(pages[walked.slot])
-        m.d.comb += self.refill.payload.entry.eq(walked.entry)
-        m.d.comb += self.refill.payload.use.eq(uses[walked.slot])
+        m.d.sync += self.refill.valid.eq(self.walked.valid)
+        m.d.sync += self.refill.payload.page.eq(pages[walked.slot])
+        m.d.sync += self.refill.payload.entry.eq(walked.entry)
+        m.d.sync += self.refill.payload.use.eq(uses[walked.slot])
+        m.d.sync += refills.eq(Mux(self.walked.valid, 1 << walked.slot, 0))
         m.d.comb += self.idle.eq(taken == 0)
         return m
