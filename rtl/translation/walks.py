@@ -70,7 +70,7 @@ class Walks(wiring.Component):
     slot : Out(range(slots))
         Slot of a walk that begins now.
     spare : Out(1)
-        A slot is left even if one begins.
+        A slot is left even if one begins: a hint.
     search, match : In(EventSignature(PageKeyLayout(windows=windows))), Out(slots)
         A search: the slot of a walk for this page, a bit each. What begins now is not found. The
         slot found is kept in the next cycle as well.
@@ -149,19 +149,26 @@ class Walks(wiring.Component):
 
         # Begin in the slot whose turn it is; the turn passes on over slots that are still taken.
         following = Signal.like(self.slot)
+        is_free = (
+            Signal()
+        )  # The slot; at hand in a register, since all of the pipeline waits for it.
         begins = Signal()
+        third = Signal.like(self.slot)
         m.d.comb += following.eq(self.slot + 1)
+        m.d.comb += third.eq(self.slot + 2)
         moves = ~self.walk.valid | self.walk.ready
-        m.d.comb += self.start.ready.eq(moves & ~taken.bit_select(self.slot, 1))
+        m.d.comb += self.start.ready.eq(moves & is_free)
         m.d.comb += begins.eq(self.start.valid & self.start.ready)
         with m.If(moves):
             m.d.sync += self.walk.valid.eq(begins)
             m.d.sync += self.walk.payload.slot.eq(self.slot)
             m.d.sync += self.walk.payload.place.eq(start.place)
             m.d.sync += self.walk.payload.user.eq(start.user)
-        m.d.comb += self.spare.eq(~taken.bit_select(following, 1))
-        with m.If(begins | taken.bit_select(self.slot, 1)):
+        m.d.sync += self.spare.eq(~taken.bit_select(following, 1))
+        with m.If(begins | ~is_free):
             m.d.sync += self.slot.eq(following)
+            m.d.sync += is_free.eq(~taken.bit_select(following, 1))
+            m.d.sync += self.spare.eq(~taken.bit_select(third, 1))
 
         refills = Signal(self.slots)
         for slot in range(self.slots):
