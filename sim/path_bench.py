@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from amaranth.hdl import Cat
 from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
@@ -152,17 +153,22 @@ class PathBench:
         """Take answers, and check every cycle, until everything is answered."""
         dut, answers = self.dut, self.answers
         rng = random.Random(f"answers {self.seed}")
-        signals = [dut.translated.valid & dut.translated.ready, dut.idle]
+        on_bus = [
+            getattr(dut.m_axi, name)
+            for name in ("arvalid", "awvalid", "wvalid")
+            if name in dut.m_axi.signature.members
+        ]
+        signals = [dut.translated.valid & dut.translated.ready, dut.idle, Cat(on_bus).any()]
         pending: list[JudgedRequest] = []
         offered = None
         cycle = 0
         while len(self.ended) < len(self.requests):
             ready = rng.random() >= self.stall
             ctx.set(answers.ready, ready)
-            _edge, _reset, takes, idle, valid, answer = await ctx.tick().sample(
+            _edge, _reset, takes, idle, offers, valid, answer = await ctx.tick().sample(
                 *signals, answers.valid, answers.payload
             )
-            assert idle == (not pending), self.seed
+            assert idle == (not pending and not offers), self.seed
             assert offered is None or (valid and answer == offered), self.seed
             offered = answer if valid and not ready else None
             if valid and ready:

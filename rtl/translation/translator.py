@@ -299,8 +299,6 @@ class Translator(wiring.Component):
         )
         window = self.window_lookup.window
         m.d.comb += self.window_lookup.number.eq(chosen.window)
-        window = self.window_lookup.window
-        m.d.comb += self.window_lookup.number.eq(chosen.window)
         m.d.comb += iotlb.page.window.eq(chosen.window)
         m.d.comb += iotlb.page.index.eq(chosen.request.addr[PAGE_BITS:])
         m.d.comb += iotlb.is_write.eq(chosen.write)
@@ -328,6 +326,7 @@ class Translator(wiring.Component):
                     "reason": FaultRecordLayout().members["reason"],
                     "place": walks.start.payload.place.shape(),
                     "slots": self.walks,
+                    "walked_for": 1,
                     "waits": 1,
                 }
             )
@@ -360,7 +359,9 @@ class Translator(wiring.Component):
         with m.If(advance):
             for name in ("valid", "ahead", "write", "request", "window"):
                 m.d.sync += matched[name].eq(looked_up[name])
-            m.d.sync += matched.slots.eq(Mux(looked_up.valid, walks.match | begun, 0))
+            slots = Mux(looked_up.valid, walks.match | begun, 0)
+            m.d.sync += matched.slots.eq(slots)
+            m.d.sync += matched.walked_for.eq(slots.any())
             m.d.sync += matched.waits.eq(waiting.conflict | enters)
             m.d.sync += matched.place.eq(
                 Cat(page.index[:_INDEX_BITS], looked_up.table_base + page.index[_INDEX_BITS:])
@@ -395,9 +396,8 @@ class Translator(wiring.Component):
         unasked = Signal()
         stuck = Signal()
         is_request = Signal()
-        walked_for = matched.slots.any()
         m.d.comb += known.eq(matched.refused | iotlb.found)
-        m.d.comb += unasked.eq(matched.valid & ~known & ~walked_for)
+        m.d.comb += unasked.eq(matched.valid & ~known & ~matched.walked_for)
         m.d.comb += stuck.eq(unasked & ~matched.ahead & ~walks.start.ready)
         m.d.comb += advance.eq(~returned.valid & ~stuck)
         m.d.comb += is_request.eq(matched.valid & ~matched.ahead & advance)
@@ -425,7 +425,8 @@ class Translator(wiring.Component):
             m.d.comb += waiting.enter.payload[name].eq(matched[name])
         m.d.comb += waiting.enter.payload.entry.eq(iotlb.entry)
         with m.If(~known):
-            m.d.comb += waiting.enter_slots.eq(Mux(walked_for, matched.slots, 1 << walks.slot))
+            slots = Mux(matched.walked_for, matched.slots, 1 << walks.slot)
+            m.d.comb += waiting.enter_slots.eq(slots)
 
         hit = Signal()
         m.d.comb += hit.eq(is_request & ~matched.refused & iotlb.found)

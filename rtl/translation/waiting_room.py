@@ -4,7 +4,7 @@ A request waits for a walk, or because one before it waits with which it must ke
 with those of their ID, writes with all others, since write data has no ID and follows the order of
 the addresses [AMBA AXI4, IHI 0022, A5.3, A5.4]. All others pass them by.
 
-Clock domain: ``sync``. Latency: 1 cycle from a request being put to its being shown; a search is
+Clock domain: ``sync``. Latency: 2 cycles from a request being put to its being shown; a search is
 answered in the same cycle. Throughput: one request a cycle.
 """
 
@@ -114,6 +114,22 @@ class WaitingRoom(wiring.Component):
     def elaborate(self, platform):
         """A ring in memory; what is searched at once, order and walks, lies in flip-flops."""
         m = Module()
+        # Who enters is known late in the cycle: it passes the door before it is given its place.
+        door = Signal(
+            data.StructLayout(
+                {
+                    "valid": 1,
+                    "request": self.shape,
+                    "order": self.order.shape(),
+                    "slots": len(self.slots),
+                }
+            )
+        )
+        m.d.sync += door.valid.eq(self.enter.valid)
+        m.d.sync += door.request.eq(self.enter.payload)
+        m.d.sync += door.order.eq(self.enter_order)
+        m.d.sync += door.slots.eq(self.enter_slots)
+
         m.submodules.ring = ring = Memory(shape=self.shape, depth=self.room, init=[])
         write = ring.write_port()
         read = ring.read_port(domain="comb")
@@ -122,9 +138,9 @@ class WaitingRoom(wiring.Component):
         awaited = Signal(data.ArrayLayout(len(self.slots), self.room))
         leaves = Signal()
 
-        m.d.comb += write.en.eq(self.enter.valid)
-        m.d.comb += write.data.eq(self.enter.payload)
-        m.d.sync += write.addr.eq(write.addr + self.enter.valid)
+        m.d.comb += write.en.eq(door.valid)
+        m.d.comb += write.data.eq(door.request)
+        m.d.sync += write.addr.eq(write.addr + door.valid)
         m.d.comb += self.first.valid.eq(taken.bit_select(read.addr, 1))
         m.d.comb += self.first.payload.eq(read.data)
         m.d.comb += leaves.eq(self.first.valid & self.first.ready)
@@ -134,10 +150,10 @@ class WaitingRoom(wiring.Component):
         following = Signal.like(read.addr)
         m.d.comb += following.eq(read.addr + 1)
         m.d.sync += self.first_slots.eq(Mux(leaves, awaited[following], awaited[read.addr]))
-        with m.If(self.enter.valid & (write.addr == Mux(leaves, following, read.addr))):
-            m.d.sync += self.first_slots.eq(self.enter_slots)
+        with m.If(door.valid & (write.addr == Mux(leaves, following, read.addr))):
+            m.d.sync += self.first_slots.eq(door.slots)
 
-        m.d.comb += self.empty.eq(taken == 0)
+        m.d.comb += self.empty.eq(~door.valid & (taken == 0))
 
         conflicts = Signal(self.room)
         for place in range(self.room):
@@ -146,11 +162,13 @@ class WaitingRoom(wiring.Component):
             )
             with m.If(leaves & (read.addr == place)):
                 m.d.sync += taken[place].eq(0)
-            with m.If(self.enter.valid & (write.addr == place)):
+            with m.If(door.valid & (write.addr == place)):
                 m.d.sync += taken[place].eq(1)
-                m.d.sync += orders[place].eq(self.enter_order)
-                m.d.sync += awaited[place].eq(self.enter_slots)
-        m.d.comb += self.conflict.eq(conflicts.any())
+                m.d.sync += orders[place].eq(door.order)
+                m.d.sync += awaited[place].eq(door.slots)
+        behind_door = door.valid & OrderLayout.keeps(door.order, self.order)
+        m.d.comb += self.conflict.eq(conflicts.any() | behind_door)
         needed = [Mux(taken[place], awaited[place], 0) for place in range(self.room)]
+        needed.append(Mux(door.valid, door.slots, 0))
         m.d.comb += self.slots.eq(functools.reduce(operator.or_, needed))
         return m

@@ -149,9 +149,7 @@ class Walks(wiring.Component):
 
         # Begin in the slot whose turn it is; the turn passes on over slots that are still taken.
         following = Signal.like(self.slot)
-        is_free = (
-            Signal()
-        )  # The slot; at hand in a register, since all of the pipeline waits for it.
+        is_free = Signal()  # The slot; in a register, since all of the pipeline waits for it.
         begins = Signal()
         third = Signal.like(self.slot)
         m.d.comb += following.eq(self.slot + 1)

@@ -263,7 +263,9 @@ class DmaReader(wiring.Component):
         in_use = Signal(range(self.slots + 1))
         issued = Signal()
         freed = Signal()
-        m.d.sync += in_use.eq(in_use + issued - freed)
+        given_back = Signal()  # `freed` is known late in the cycle.
+        m.d.sync += given_back.eq(freed)
+        m.d.sync += in_use.eq(in_use + issued - given_back)
         with m.If(issued):
             m.d.sync += newest.eq(newest + 1)
 
