@@ -9,8 +9,8 @@ on and on, so that the next page can be fetched before it is needed: a page that
 ahead and is now used, or one whose upper half is used after its lower half.
 
 Clock domain: ``sync``. Latency: a search is answered 2 cycles after it was taken. Throughput: one
-search a cycle, and a refill beside it. An invalidation takes 3 cycles for a
-page, otherwise 2 and one for each set.
+search a cycle, and a refill beside it. An invalidation takes 3 cycles for a page, otherwise 2 and
+one for each set.
 
 Tags and entries lie in LUT RAM. They are read into registers, then tags are compared into
 registers; choosing between the ways is left to the third stage, that of the answer. Sets are
@@ -119,8 +119,8 @@ class IOTLB(wiring.Component):
     used : In(1)
         The answer was used: replace another way first, and take note of the use.
     refill : In(EventSignature(RefillLayout(windows=windows)))
-        An entry to store, if it permits anything. A search taken after it finds it. The IOTLB must
-        not hold this page already.
+        An entry to store, if it permits anything. A search taken two cycles after it finds it. The
+        IOTLB must not hold this page already.
     invalidate : In(stream.Signature(InvalidationLayout(windows=windows)))
         What to forget; forgotten once it is taken. No search nor refill may be under way.
 
@@ -259,31 +259,37 @@ class IOTLB(wiring.Component):
                 with m.If(self.streams):
                     m.d.sync += uses[page_set][way].followed.eq(1)
 
-        # Refill an empty way, or the one after that used last.
-        refill = self.refill.payload
+        # Choose the way to refill: an empty one, or the one after that used last.
         refill_set = Signal(self._set_bits)
         refill_valid = Signal(self.ways)
         refill_recent = Signal.like(recent[0])
         victim = Signal(range(self.ways))
-        m.d.comb += refill_set.eq(self._set_of(refill.page))
+        m.d.comb += refill_set.eq(self._set_of(self.refill.payload.page))
         m.d.comb += refill_valid.eq(valid[refill_set])
         m.d.comb += refill_recent.eq(recent[refill_set])
         m.d.comb += victim.eq(Mux(refill_recent == self.ways - 1, 0, refill_recent + 1))
         for way in reversed(range(self.ways)):
             with m.If(~refill_valid[way]):
                 m.d.comb += victim.eq(way)
+
+        # Store it there. Of two for one set in a row the first may be lost: that costs a walk.
+        stores = Signal(self.ways)
+        stored_set = Signal(self._set_bits)
+        stored = Signal.like(self.refill.payload)
+        permits_any = self.refill.payload.entry.read | self.refill.payload.entry.write
+        m.d.sync += stores.eq(Mux(self.refill.valid & permits_any, 1 << victim, 0))
+        m.d.sync += stored_set.eq(refill_set)
+        m.d.sync += stored.eq(self.refill.payload)
         for way, writer in enumerate(writers):
-            m.d.comb += writer.addr.eq(refill_set)
-            m.d.comb += writer.data.window.eq(refill.page.window)
-            m.d.comb += writer.data.tag.eq(refill.page.index[self._set_bits :])
-            m.d.comb += writer.data.entry.eq(refill.entry)
-            with m.If(
-                self.refill.valid & (refill.entry.read | refill.entry.write) & (victim == way)
-            ):
-                m.d.comb += writer.en.eq(1)
-                m.d.sync += valid[refill_set][way].eq(1)
-                m.d.sync += uses[refill_set][way].eq(refill.use)
-                m.d.sync += recent[refill_set].eq(way)
+            m.d.comb += writer.en.eq(stores[way])
+            m.d.comb += writer.addr.eq(stored_set)
+            m.d.comb += writer.data.window.eq(stored.page.window)
+            m.d.comb += writer.data.tag.eq(stored.page.index[self._set_bits :])
+            m.d.comb += writer.data.entry.eq(stored.entry)
+            with m.If(stores[way]):
+                m.d.sync += valid[stored_set][way].eq(1)
+                m.d.sync += uses[stored_set][way].eq(stored.use)
+                m.d.sync += recent[stored_set].eq(way)
 
         # Invalidate: look at the set of the page, or at every set; forget the lines that are meant.
         scope = self.invalidate.payload.scope

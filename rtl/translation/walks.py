@@ -169,6 +169,8 @@ class Walks(wiring.Component):
             m.d.sync += self.spare.eq(~taken.bit_select(third, 1))
 
         refills = Signal(self.slots)
+        stores = Signal(self.slots)
+        m.d.sync += stores.eq(refills)
         for slot in range(self.slots):
             begins_here = begins & (self.slot == slot)
             m.d.comb += self.match[slot].eq(
@@ -176,7 +178,7 @@ class Walks(wiring.Component):
             )
             with m.If(self.walked.valid & (self.walked.payload.slot == slot)):
                 m.d.sync += done[slot].eq(1)
-            with m.If(refills[slot]):
+            with m.If(stores[slot]):
                 m.d.sync += stored[slot].eq(1)
             with m.If(stored[slot] & ~self.keep[slot] & ~self.match[slot]):
                 m.d.sync += taken[slot].eq(0)
