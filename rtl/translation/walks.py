@@ -10,6 +10,7 @@ after it came. Throughput: one walk, one search and one result a cycle.
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -154,14 +155,20 @@ class Walks(wiring.Component):
         third = Signal.like(self.slot)
         m.d.comb += following.eq(self.slot + 1)
         m.d.comb += third.eq(self.slot + 2)
-        moves = ~self.walk.valid | self.walk.ready
-        m.d.comb += self.start.ready.eq(moves & is_free)
+        m.d.comb += self.start.ready.eq(is_free)
         m.d.comb += begins.eq(self.start.valid & self.start.ready)
-        with m.If(moves):
-            m.d.sync += self.walk.valid.eq(begins)
-            m.d.sync += self.walk.payload.slot.eq(self.slot)
-            m.d.sync += self.walk.payload.place.eq(start.place)
-            m.d.sync += self.walk.payload.user.eq(start.user)
+
+        # Nor does the pipeline wait for the bus: there is room for as many walks as there are.
+        payload = Signal.like(self.walk.payload)
+        m.submodules.queue = queue = SyncFIFO(width=len(payload.as_value()), depth=self.slots)
+        m.d.comb += payload.slot.eq(self.slot)
+        m.d.comb += payload.place.eq(start.place)
+        m.d.comb += payload.user.eq(start.user)
+        m.d.comb += queue.w_data.eq(payload)
+        m.d.comb += queue.w_en.eq(begins)
+        m.d.comb += self.walk.payload.eq(queue.r_data)
+        m.d.comb += self.walk.valid.eq(queue.r_rdy)
+        m.d.comb += queue.r_en.eq(self.walk.ready)
         m.d.sync += self.spare.eq(~taken.bit_select(following, 1))
         with m.If(begins | ~is_free):
             m.d.sync += self.slot.eq(following)
