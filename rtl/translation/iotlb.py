@@ -117,7 +117,7 @@ class IOTLB(wiring.Component):
     streams : Out(1)
         The access shows that the next page will be used.
     used : In(1)
-        The answer was used: replace another way first, and take note of the use.
+        The answer was used: replace another way first, and take note of the use, in the next cycle.
     refill : In(EventSignature(RefillLayout(windows=windows)))
         An entry to store, if it permits anything. A search taken two cycles after it finds it. The
         IOTLB must not hold this page already.
@@ -250,14 +250,22 @@ class IOTLB(wiring.Component):
         m.d.comb += self.found.eq(match.any())
         m.d.comb += self.permits.eq((match & permit).any())
 
-        # Take note of the use.
+        # Take note of the use, a cycle later: it is known late in the cycle that an answer is used.
+        notes = Signal(self.ways)
+        noted_set = Signal(self._set_bits)
+        noted_low = Signal()
+        noted_streams = Signal()
+        m.d.sync += notes.eq(Mux(self.used, match, 0))
+        m.d.sync += noted_set.eq(page_set)
+        m.d.sync += noted_low.eq(~is_upper)
+        m.d.sync += noted_streams.eq(self.streams)
         for way in range(self.ways):
-            with m.If(self.used & match[way]):
-                m.d.sync += recent[page_set].eq(way)
-                with m.If(~is_upper):
-                    m.d.sync += uses[page_set][way].low.eq(1)
-                with m.If(self.streams):
-                    m.d.sync += uses[page_set][way].followed.eq(1)
+            with m.If(notes[way]):
+                m.d.sync += recent[noted_set].eq(way)
+                with m.If(noted_low):
+                    m.d.sync += uses[noted_set][way].low.eq(1)
+                with m.If(noted_streams):
+                    m.d.sync += uses[noted_set][way].followed.eq(1)
 
         # Choose the way to refill: an empty one, or the one after that used last.
         refill_set = Signal(self._set_bits)

@@ -226,10 +226,14 @@ class Translator(wiring.Component):
         self._begin(m, advance, matched, returned, waits, iotlb, walks, waiting)
         self._decide(m, matched, returned, waits, iotlb, reads.judged, writes.judged)
         if self.ahead:
-            index = matched.request.addr[PAGE_BITS:]
-            m.d.sync += prefetcher.streamed.payload.index.eq(index)
-            m.d.sync += prefetcher.streamed.payload.user.eq(matched.request.user)
-            m.d.sync += prefetcher.streamed.valid.eq((iotlb.used & iotlb.streams) | walks.streams)
+            # Two stages: what is noted of a use is a hint, and may come late.
+            noted = Signal(prefetcher.streamed.payload.shape())
+            streams = Signal()
+            m.d.sync += noted.index.eq(matched.request.addr[PAGE_BITS:])
+            m.d.sync += noted.user.eq(matched.request.user)
+            m.d.sync += streams.eq(iotlb.used & iotlb.streams)
+            m.d.sync += prefetcher.streamed.payload.eq(noted)
+            m.d.sync += prefetcher.streamed.valid.eq(streams | walks.streams)
 
         # Told by who is there, not by the count of who came and went: so it is easily proved.
         inside = [stage.valid for stage in (chosen, looked_up, matched, returned)]
@@ -327,6 +331,7 @@ class Translator(wiring.Component):
                     "place": walks.start.payload.place.shape(),
                     "slots": self.walks,
                     "walked_for": 1,
+                    "asks": 1,
                     "waits": 1,
                 }
             )
@@ -359,9 +364,10 @@ class Translator(wiring.Component):
         with m.If(advance):
             for name in ("valid", "ahead", "write", "request", "window"):
                 m.d.sync += matched[name].eq(looked_up[name])
-            slots = Mux(looked_up.valid, walks.match | begun, 0)
-            m.d.sync += matched.slots.eq(slots)
-            m.d.sync += matched.walked_for.eq(slots.any())
+            refused = Cat(condition for condition, _ in reasons).any()
+            m.d.sync += matched.asks.eq(looked_up.valid & ~refused)
+            m.d.sync += matched.slots.eq(walks.match | begun)
+            m.d.sync += matched.walked_for.eq((walks.match | begun).any())
             m.d.sync += matched.waits.eq(waiting.conflict | enters)
             m.d.sync += matched.place.eq(
                 Cat(page.index[:_INDEX_BITS], looked_up.table_base + page.index[_INDEX_BITS:])
@@ -397,7 +403,7 @@ class Translator(wiring.Component):
         stuck = Signal()
         is_request = Signal()
         m.d.comb += known.eq(matched.refused | iotlb.found)
-        m.d.comb += unasked.eq(matched.valid & ~known & ~matched.walked_for)
+        m.d.comb += unasked.eq(matched.asks & ~matched.walked_for & ~iotlb.found)
         m.d.comb += stuck.eq(unasked & ~matched.ahead & ~walks.start.ready)
         m.d.comb += advance.eq(~returned.valid & ~stuck)
         m.d.comb += is_request.eq(matched.valid & ~matched.ahead & advance)
@@ -412,9 +418,8 @@ class Translator(wiring.Component):
         m.d.comb += start.user.eq(matched.request.user)
         m.d.comb += start.use.ahead.eq(matched.ahead)
         m.d.comb += start.use.low.eq(~is_upper & ~matched.ahead)
-        m.d.comb += walks.is_upper.eq(is_upper)
-        with m.If(is_request & ~known):
-            m.d.comb += walks.joins.eq(matched.slots)
+        m.d.sync += walks.is_upper.eq(is_upper)
+        m.d.sync += walks.joins.eq(Mux(is_request & ~known, matched.slots, 0))
 
         # It waits for the walk that it found or begins, or, if it is known, for its turn.
         m.d.comb += walks.keep.eq(matched.slots | waiting.slots)

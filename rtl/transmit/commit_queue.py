@@ -89,7 +89,7 @@ class CommitQueue(wiring.Component):
         m.d.comb += [
             stays.eq(Mux(self.commit, tail, committed)),
             end.eq(Mux(self.rollback, stays, tail)),
-            write.en.eq(self.push),
+            write.en.eq(~self.level[-1]),  # Known early; an item that is not pushed is overwritten.
             write.addr.eq(end),
             write.data.eq(self.item),
             self.level.eq(tail - head),

@@ -30,6 +30,7 @@ from amaranth.utils import exact_log2
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.bus.packet import BeatLayout
+from byway.rtl.bus.skid_buffer import SkidBuffer
 from byway.rtl.transmit.checksum import InsertionLayout, InsertionSignature
 from byway.rtl.transmit.frame import FrameEnd
 
@@ -236,8 +237,10 @@ class FrameBuffer(wiring.Component):
             - (self.ends.valid & self.ends.ready)
         )
 
-        # The exit: the ring's own register, a register behind it, and the exit's, which a word
+        # The exit: the ring's own register, a register behind it, and a skid buffer, which a word
         # enters only when the insertion of its packet is there.
+        m.submodules.way_out = way_out = SkidBuffer(shape=self.frame.payload.shape())
+        wiring.connect(m, way_out.o, wiring.flipped(self.frame))
         m.submodules.queue = queue = _Queue(InsertionLayout(), depth=self.depth_packets)
         inserted = queue.o.payload
         fetched = Signal()
@@ -248,10 +251,8 @@ class FrameBuffer(wiring.Component):
         pass_word = Signal()
         pass_ring = Signal()
         available = Signal()
-        exit_free = Signal()
         m.d.comb += [
-            exit_free.eq(~self.frame.valid | self.frame.ready),
-            leave.eq(word_valid & queue.o.valid & exit_free),
+            leave.eq(word_valid & queue.o.valid & way_out.i.ready),
             finish.eq(leave & word.last),
             queue.payload.eq(insertion),
             queue.put.eq(commit),
@@ -284,11 +285,10 @@ class FrameBuffer(wiring.Component):
                 hit = field.enable & (field.halfword == Cat(C(lane, lane_bits), number))
                 halfword = Mux(hit, field.value, halfword)
             halfwords.append(halfword)
-        with m.If(exit_free):
-            m.d.sync += [
-                self.frame.valid.eq(leave),
-                self.frame.payload.data.eq(Cat(halfwords)),
-                self.frame.payload.count.eq(word.count),
-                self.frame.payload.last.eq(word.last),
-            ]
+        m.d.comb += [
+            way_out.i.valid.eq(word_valid & queue.o.valid),
+            way_out.i.payload.data.eq(Cat(halfwords)),
+            way_out.i.payload.count.eq(word.count),
+            way_out.i.payload.last.eq(word.last),
+        ]
         return m

@@ -37,7 +37,7 @@ from tests.formal.configuration import (
     configure,
     takes_back,
 )
-from tests.formal.pdr import look_for_counterexamples, prove
+from tests.formal.pdr import prove
 from tests.formal.sby import run_sby
 
 Scope = codes("invalidate_scope")
@@ -261,6 +261,7 @@ PROOFS = {
     "ends leave nothing": EndsLeaveNothing,
     "bursts that cross are not forwarded": BurstsThatCrossAreNotForwarded,
     "bursts are forwarded as they are": BurstsAreForwardedAsTheyAre,
+    **GRANTED,
 }
 
 
@@ -270,11 +271,6 @@ def test_it_holds_without_a_bound(tmp_path, design):
     prove(tmp_path, design())
 
 
-@pytest.mark.parametrize("design", GRANTED.values(), ids=GRANTED)
-def test_no_access_is_on_the_bus_without_a_grant(tmp_path, design):
-    look_for_counterexamples(tmp_path, design(), cycles=16)
-
-
-@pytest.mark.parametrize("design", (GRANTED | PROOFS).values(), ids=GRANTED | PROOFS)
+@pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
 def test_the_proofs_are_not_empty(tmp_path, design):
     run_sby(tmp_path, design(), "cover", "smtbmc yices", depth=20)

@@ -38,8 +38,10 @@ class Bench:
         self.streams = ctx.get(dut.streams)
         ctx.set(dut.used, 1)
         await ctx.tick()
+        permits = ctx.get(dut.permits)
         ctx.set(dut.used, 0)
-        return (entry.rpn, entry.read, entry.write), ctx.get(dut.permits)
+        await ctx.tick()
+        return (entry.rpn, entry.read, entry.write), permits
 
     async def refill(self, window, index, rpn, read, write, **use):
         """Store an entry."""
