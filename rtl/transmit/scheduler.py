@@ -254,7 +254,7 @@ class Scheduler(wiring.Component):
                         m.next = "READ"
 
         # Rows come from the store, whose output is registered before anything looks at it, or
-        # straight from the bus.
+        # straight from the bus; never both, and who looked is known earlier.
         looked = Signal()
         looked_row = Signal.like(row)
         slot = (rows.consumer + entry)[: len(self.taken_entries)]
@@ -264,7 +264,7 @@ class Scheduler(wiring.Component):
             looked_row.eq(row),
             rows.valid.eq(looked | passes),
             rows.descriptor.eq(follow | (entry == 0)),
-            rows.row.eq(Mux(passes, beat.row, looked_row)),
-            rows.data.eq(Mux(passes, beat.data, self.store_data)),
+            rows.row.eq(Mux(looked, looked_row, beat.row)),
+            rows.data.eq(Mux(looked, self.store_data, beat.data)),
         ]
         return m
