@@ -227,7 +227,7 @@ class Translator(wiring.Component):
         self._decide(m, matched, returned, waits, iotlb, reads.judged, writes.judged)
         if self.ahead:
             # Two stages: what is noted of a use is a hint, and may come late.
-            noted = Signal(prefetcher.streamed.payload.shape())
+            noted = Signal.like(prefetcher.streamed.payload)
             streams = Signal()
             m.d.sync += noted.index.eq(matched.request.addr[PAGE_BITS:])
             m.d.sync += noted.user.eq(matched.request.user)

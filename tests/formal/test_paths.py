@@ -1,7 +1,7 @@
 """What the parts around the translator do to what they are given.
 
-With `test_translator` they make the chain from the master to the bus; `agent` only joins them.
-Shown, without a bound:
+Of the whole, `test_bridge` shows more; these end in seconds, and name the part that fails. Shown,
+without a bound:
 
 - of the requests that the read path and the write path are given, those that are not refused are
   on the bus as they came, and nothing else is, but the walker's reads in the read path; none is
