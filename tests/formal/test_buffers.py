@@ -232,7 +232,7 @@ class FrameBufferBench:
         # What is to come out, and what has.
         self.commits = Signal()
         m.d.comb += self.commits.eq(insertion.valid & ~bad_settled)
-        self.waiting = count(m, "waiting", PACKETS + 1, self.commits, self.finished)
+        self.waiting = count(m, "waiting", PACKETS + 2, self.commits, self.finished)
         frame_ends = insertion.valid & insertion.payload.last
         end_taken = dut.ends.valid & dut.ends.ready
         self.ends = count(m, "ends_due", PACKETS + 1, frame_ends, end_taken)
@@ -290,7 +290,7 @@ class WordsStay(Elaboratable):
         dut, beat = bench.dut, bench.dut.packet.payload
         for field in (dut.insertions.payload.ipv4, dut.insertions.payload.l4):
             m.d.comb += Assume(~field.enable, "words stay as they are")
-        held = count(m, "held", PACKETS + 1, bench.good, bench.finished)
+        held = count(m, "held", PACKETS + 2, bench.good, bench.finished)
 
         watch_now = AnySeq(1)
         watched = Signal()
