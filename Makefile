@@ -7,12 +7,13 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test lint types contract reference timing bench-engines bench-live clean help
+.PHONY: demo test prove lint types contract reference timing bench-engines bench-live clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [FILE=path]  send a file from a hosted partition to the wire; results in out/demo/"
 	@echo "make test              lint, types, import rules, contract drift, every test"
+	@echo "make prove             every property, proved without a bound; out/prove.json"
 	@echo "make contract          regenerate what software uses of the contract"
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
@@ -29,7 +30,10 @@ demo: $(READY)
 
 test: lint types $(READY)
 	$(BIN)/python -m byway.rtl.contract.generate --check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/formal
+
+prove: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal -q tests/formal --proofs out/prove.json
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -54,7 +54,6 @@ _LONGEST_IPV4_PACKET = 65_535
 _DESCRIPTOR = record("transmit_descriptor")
 _STATUS = codes("transmit_status")
 _MOST_FRAGMENTS = constant("frame_limits.maximum_fragments")
-_FRAGMENT_QUEUE = 2 * (_MOST_FRAGMENTS + 1)
 
 
 class _KeptDescriptor(data.StructLayout):
@@ -68,6 +67,11 @@ class _KeptDescriptor(data.StructLayout):
 
 class DescriptorChecks(wiring.Component):
     """Checks of a descriptor by itself, each for its own, one cycle later.
+
+    Parameters
+    ----------
+    maximum_fragments : int
+        See `FrameParser`.
 
     Members
     -------
@@ -90,7 +94,8 @@ class DescriptorChecks(wiring.Component):
     header_length: Signal
     mss_range: Signal
 
-    def __init__(self):
+    def __init__(self, *, maximum_fragments: int = _MOST_FRAGMENTS):
+        self.maximum_fragments = maximum_fragments
         super().__init__(
             {
                 "descriptor": In(_KeptDescriptor()),
@@ -118,7 +123,9 @@ class DescriptorChecks(wiring.Component):
         # Lengths and the count of fragments.
         long_packet = total > ip + _LONGEST_IPV4_PACKET
         m.d.sync += [
-            self.fragment_count.eq((frame.fragments == 0) | (frame.fragments > _MOST_FRAGMENTS)),
+            self.fragment_count.eq(
+                (frame.fragments == 0) | (frame.fragments > self.maximum_fragments)
+            ),
             self.length_short.eq(total < _ETHERNET_HEADER),
             self.length_long.eq(Mux(large_send, long_packet, total > maximum_frame)),
         ]
@@ -179,6 +186,8 @@ class FrameParser(wiring.Component):
         How many rings there are.
     data_width : int
         Bits of a row: 64 or 128.
+    maximum_fragments : int
+        Of a frame, as the contract says; fewer make it small enough for proofs: 2**n - 1.
 
     Members
     -------
@@ -208,8 +217,11 @@ class FrameParser(wiring.Component):
     contexts: stream.Interface
     started: Signal
 
-    def __init__(self, *, rings: int = 4, data_width: int = 64):
+    def __init__(
+        self, *, rings: int = 4, data_width: int = 64, maximum_fragments: int = _MOST_FRAGMENTS
+    ):
         self.rings = rings
+        self.maximum_fragments = maximum_fragments
         self.entry_rows = EntryRows(data_width)
         super().__init__(
             {
@@ -227,7 +239,7 @@ class FrameParser(wiring.Component):
         m = Module()
         rows = self.rows
         m.submodules.fragment_queue = fragment_queue = CommitQueue(
-            Fragment(), depth=_FRAGMENT_QUEUE
+            Fragment(), depth=2 * (self.maximum_fragments + 1)
         )
         m.submodules.frame_queue = frame_queue = CommitQueue(FrameCommand(), depth=FRAMES_AHEAD)
         m.submodules.context_queue = context_queue = CommitQueue(
@@ -239,7 +251,7 @@ class FrameParser(wiring.Component):
 
         # Room for a frame, one more than levels tell: they are late by the frame before.
         m.d.sync += self.room.eq(
-            (fragment_queue.level <= _MOST_FRAGMENTS)
+            (fragment_queue.level <= self.maximum_fragments)
             & (frame_queue.level < FRAMES_AHEAD - 1)
             & (context_queue.level < FRAMES_AHEAD - 1)
         )
@@ -268,7 +280,7 @@ class FrameParser(wiring.Component):
         m.d.comb += fragment_queue.item.requester.eq(rows.ring)
 
         # Check the descriptor while the rest comes.
-        m.submodules.checks = checks = DescriptorChecks()
+        m.submodules.checks = checks = DescriptorChecks(maximum_fragments=self.maximum_fragments)
         m.d.comb += [checks.descriptor.eq(descriptor), checks.offloads.eq(offloads)]
         last_checked, _bits = self.entry_rows.place("transmit_descriptor", "large_send")
         verdict = Signal()
@@ -351,8 +363,8 @@ class FrameParser(wiring.Component):
             address = address_before
 
         # Fragments still to come, and bytes. The first fragment sets both.
-        left = Signal(range(_MOST_FRAGMENTS + 1))
-        missing = Signal(range(_MOST_FRAGMENTS << len(item.length)))
+        left = Signal(range(self.maximum_fragments + 1))
+        missing = Signal(range(self.maximum_fragments << len(item.length)))
         has_empty = Signal()
         is_first = self._at(first_row)
         is_further = (
@@ -368,7 +380,7 @@ class FrameParser(wiring.Component):
             item.last.eq(Mux(rows.descriptor, count == 1, left == 1)),
         ]
         with m.If(is_first):
-            in_range = (count != 0) & (count <= _MOST_FRAGMENTS)
+            in_range = (count != 0) & (count <= self.maximum_fragments)
             m.d.sync += [
                 left.eq(Mux(in_range, count - 1, 0)),
                 missing.eq(rows.data[total_bits] - length),

@@ -108,9 +108,9 @@ class IdentityVersion(Fields):
     #: Patch.
     patch: int = bits(0, 8)
     #: Minor.
-    minor: int = bits(8, 8, reset=1)
+    minor: int = bits(8, 8)
     #: Major.
-    major: int = bits(16, 8)
+    major: int = bits(16, 8, reset=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,14 +42,18 @@ _YOSYS = "import sys; from pyosys.libyosys import Design, run_pass; run_pass(sys
 _SMALLER = "fold; strash; scleanup; ssweep; scorr; dc2; scorr; dc2"
 
 
-def prove(folder: pathlib.Path, design: Elaboratable, *, by_cost: bool = False) -> None:
+def prove(
+    folder: pathlib.Path, design: Elaboratable, *, by_cost: bool = False, as_it_is: bool = False
+) -> None:
     """Prove the assertions of `design`; fails the test, with the end of ABC's log, unless it can.
 
-    Files are written to `folder`. Registers are tried in the order of their cost if `by_cost`:
-    which order ends sooner is found by trying, and stays so while the design does.
+    Files are written to `folder`. Registers are tried in the order of their cost if `by_cost`, and
+    nothing is merged if `as_it_is`: what ends sooner is found by trying, and stays so while the
+    design does.
     """
     abc = _prepare(folder, design)
-    log = _run(folder, [abc, "-c", f"read_aiger top.aig; {_SMALLER}; ps; write_aiger small.aig"])
+    smaller = "fold; strash; scleanup" if as_it_is else _SMALLER
+    log = _run(folder, [abc, "-c", f"read_aiger top.aig; {smaller}; ps; write_aiger small.aig"])
     reach = "pdr -n -c -s -f -v" if by_cost else "pdr -n -c -s -v"
     # What no state is left of needs no more than to be looked at.
     last = "iprove" if "lat =    0 " in log else f"strash; {reach}"

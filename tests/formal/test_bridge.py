@@ -37,8 +37,6 @@ from tests.formal.configuration import (
     configure,
     takes_back,
 )
-from tests.formal.pdr import prove
-from tests.formal.sby import run_sby
 
 Scope = codes("invalidate_scope")
 
@@ -268,10 +266,10 @@ BY_COST = [GRANTED["reads by window 1"], EndsLeaveNothing, BurstsAreForwardedAsT
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
-def test_it_holds_without_a_bound(tmp_path, design):
-    prove(tmp_path, design(), by_cost=design in BY_COST)
+def test_always(verify, design):
+    verify.reach(design(), by_cost=design in BY_COST)
 
 
 @pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
-def test_the_proofs_are_not_empty(tmp_path, design):
-    run_sby(tmp_path, design(), "cover", "smtbmc yices", depth=20)
+def test_it_happens(verify, design):
+    verify.cover(design(), depth=20)

@@ -27,8 +27,6 @@ from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.walker import Walker
 from byway.rtl.translation.write_path import WritePath
 from tests.formal.configuration import PAGE_BITS, WALKS, WINDOWS, configure
-from tests.formal.pdr import prove
-from tests.formal.sby import run_sby
 
 WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 2}
 
@@ -208,10 +206,10 @@ PROOFS = {
 
 
 @pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
-def test_it_holds_without_a_bound(tmp_path, design):
-    prove(tmp_path, design())
+def test_always(verify, design):
+    verify.reach(design())
 
 
 @pytest.mark.parametrize("design", PROOFS.values(), ids=PROOFS)
-def test_the_proofs_are_not_empty(tmp_path, design):
-    run_sby(tmp_path, design(), "cover", "smtbmc yices", depth=20)
+def test_it_happens(verify, design):
+    verify.cover(design(), depth=20)

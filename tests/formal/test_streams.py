@@ -36,7 +36,6 @@ from amaranth.lib.wiring import In, Out
 
 from byway.rtl.timing import PARAMETERS, components
 from byway.rtl.translation.request import AddressLayout
-from tests.formal.sby import run_sby
 
 WIDTHS = {"addr_width": 13, "data_width": 64, "id_width": 1, "user_width": 1}
 REQUEST = AddressLayout(addr_width=12, id_width=1, user_width=1)
@@ -266,14 +265,16 @@ class ShyBuffer(wiring.Component):
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_what_is_offered_stays_until_it_is_taken(tmp_path, name):
-    engine = "smtbmc yices" if name in LARGE else "abc pdr"
-    run_sby(tmp_path, AnySurroundings(name), "prove", engine, depth=2, flatten=True)
+def test_what_is_offered_stays_until_it_is_taken(verify, name):
+    if name in LARGE:
+        verify.induct(AnySurroundings(name), depth=2)
+    else:
+        verify.reach(AnySurroundings(name))
 
 
 @pytest.mark.parametrize("names", [[name for name in PARTS if name not in LARGE], LARGE])
-def test_every_channel_can_wait(tmp_path, names):
-    run_sby(tmp_path, SideBySide(names), "cover", "smtbmc yices", depth=16, flatten=True)
+def test_every_channel_can_wait(verify, names):
+    verify.cover(SideBySide(names), depth=16, flatten=True)
 
 
 @pytest.mark.parametrize("name", components())
