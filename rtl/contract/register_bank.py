@@ -20,8 +20,8 @@ written, and a field counts as written if any of its bytes is. An access to an o
 register, a write to a register without a writable field and a read of one without a readable field
 get SLVERR and change nothing. Bits 1:0 of an address are ignored. Reading the low half of a 64-bit
 register that the hardware changes keeps the high half of the same cycle, and reading the high half
-gives what was kept; there is one such copy, of the last. Halves that only software changes are read
-as they are.
+gives what was kept; each page has one such copy, of the last. Halves that only software changes are
+read as they are. No access to one page tells anything of another, or changes it.
 
 Clock domain: ``sync``. One access at a time each way. A read answers 5 cycles after its address; a
 write takes effect 4 cycles after the later of its address and data, on an external array the cycle
@@ -37,7 +37,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from byway.rtl.bus.axi4 import Resp
+from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.decode import AddressDecoder, SelectTree
 from byway.rtl.contract.external import ExternalSignature
@@ -193,20 +193,30 @@ class RegisterBank(wiring.Component):
             m.d.comb += [ports.read_index.eq(index), ports.read_word.eq(word)]
 
         # Beside each value goes a bit that is set, to tell whether any word was selected.
-        halves = [(number, word) for number, word in enumerate(words) if word.is_kept]
         m.submodules.read_values = values = SelectTree(len(words), WORD_BITS + 1)
-        m.submodules.read_halves = kept = SelectTree(len(halves), WORD_BITS + 1)
-        copy = Signal(WORD_BITS, name="read_copy")
         m.d.comb += values.select.eq(decoder.select)
         for number, word in enumerate(words):
-            value = copy if word.is_kept else word.value()
-            m.d.comb += values.values[number].eq(Cat(value, Const(1, 1)))
-        for place, (number, word) in enumerate(halves):
-            low = number - 1
-            m.d.comb += kept.select[place].eq(decoder.select[low])
-            m.d.comb += kept.values[place].eq(Cat(word.value(), Const(1, 1)))
-        with m.If(kept.selected[-1]):
-            m.d.sync += copy.eq(kept.selected)
+            if isinstance(word, _Span) or not word.is_kept:
+                m.d.comb += values.values[number].eq(Cat(word.value(), Const(1, 1)))
+
+        # Each page keeps a high half of its own, or pages would learn of each other by it.
+        halves = [
+            (number, word)
+            for number, word in enumerate(words)
+            if isinstance(word, _Word) and word.is_kept
+        ]
+        for page, of_page in itertools.groupby(halves, lambda half: half[1].address // PAGE_BYTES):
+            copy = Signal(WORD_BITS, name=f"read_copy_{page}")
+            high_halves = list(of_page)
+            kept = SelectTree(len(high_halves), WORD_BITS + 1)
+            m.submodules[f"read_halves_{page}"] = kept
+            for place, (number, word) in enumerate(high_halves):
+                low = number - 1
+                m.d.comb += values.values[number].eq(Cat(copy, Const(1, 1)))
+                m.d.comb += kept.select[place].eq(decoder.select[low])
+                m.d.comb += kept.values[place].eq(Cat(word.value(), Const(1, 1)))
+            with m.If(kept.selected[-1]):
+                m.d.sync += copy.eq(kept.selected)
 
         # One access after the other.
         ready = Signal(init=1, name="read_ready")
@@ -387,8 +397,6 @@ class _Span(NamedTuple):
 
     addresses: range
     ports: Any
-
-    is_kept = False
 
     def value(self) -> Value:
         """What software reads here."""
