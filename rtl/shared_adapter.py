@@ -33,6 +33,8 @@ __all__ = ["SETTLING", "SharedAdapter"]
 #: behind anything that tells that it is busy, and before anything that does, interrupts included.
 SETTLING = 16
 
+_CAUSES = ("completion", "stopped")
+
 
 class SharedAdapter(wiring.Component):
     """See the module.
@@ -166,6 +168,7 @@ class SharedAdapter(wiring.Component):
         ):
             doorbell = self._bank.doorbell[number].transmit.producer
             causes, enabled = registers.interrupt_status, registers.interrupt_enable
+            reset = self._bank.manager.ring_reset[number].reset
             m.d.comb += [
                 config.descriptor_base.eq(registers.descriptor_base.page.value),
                 config.completion_base.eq(registers.completion_base.page.value),
@@ -173,6 +176,8 @@ class SharedAdapter(wiring.Component):
                 config.enable.eq(registers.control.enable.value),
                 config.producer.eq(doorbell.value),
                 config.producer_modify.eq(doorbell.modify),
+                config.reset.eq(reset.value),
+                reset.clear.eq(status.reset_done),
                 registers.status.active.value.eq(status.active),
                 registers.status.stopped.value.eq(status.stopped),
                 registers.status.reason.value.eq(status.reason),
@@ -184,6 +189,12 @@ class SharedAdapter(wiring.Component):
                     | causes.stopped.value & enabled.stopped.value
                 ),
             ]
+            for field in (
+                registers.control.enable,
+                doorbell,
+                *(getattr(register, name) for register in (causes, enabled) for name in _CAUSES),
+            ):
+                m.d.comb += field.clear.eq(reset.value)
             for name in config.offloads.shape().members:
                 granted = getattr(registers.offloads, name).value
                 m.d.comb += getattr(config.offloads, name).eq(granted)

@@ -224,6 +224,8 @@ class AXIMemoryBench:
     ----------
     read_bursts, write_bursts : list of AXIBurst
         Every burst asked for, in order.
+    in_flight : Counter
+        Bursts asked for and not yet answered to the end, by AxUSER.
     most_reads_in_flight, most_reads_of_an_id : int
         The most `reads_in_flight` ever, and the most of them that ever shared an ID.
     """
@@ -242,6 +244,7 @@ class AXIMemoryBench:
         self.rng = rng or random.Random(0)
         self.read_bursts: list[AXIBurst] = []
         self.write_bursts: list[AXIBurst] = []
+        self.in_flight: Counter[int] = Counter()
         self.most_reads_in_flight = 0
         self.most_reads_of_an_id = 0
         self._reads_of_id: Counter[int] = Counter()
@@ -302,6 +305,7 @@ class AXIMemoryBench:
         waiting: list[_Answer] = []
         current: _Answer | None = None  # A burst begun, where beats do not interleave.
         shown = False  # A beat is on R and not yet taken.
+        user = 0  # Of that beat.
         cycle = 0
         while True:
             # Put the next beat on R unless one stands there.
@@ -315,6 +319,7 @@ class AXIMemoryBench:
                 if answer is not None:
                     rid, word, response, last = self._read_beat(answer, bus_bytes)
                     current = None if last or timing.interleave else answer
+                    user = answer.burst.user
                     if last:
                         waiting.remove(answer)
                     ctx.set(bus.rid, rid)
@@ -332,12 +337,14 @@ class AXIMemoryBench:
             if shown and rready:
                 shown = False
                 self._reads_of_id[ctx.get(bus.rid)] -= ctx.get(bus.rlast)
+                self.in_flight[user] -= ctx.get(bus.rlast)
             fields = addresses.taken(valid, payload)
             if fields is not None:
                 burst = self._burst(fields, bus_bytes, cycle)
                 self.read_bursts.append(burst)
                 waiting.append(_Answer(burst, self._due(cycle)))
                 self._reads_of_id[burst.id] += 1
+                self.in_flight[burst.user] += 1
                 of_an_id = self._reads_of_id[burst.id]
                 self.most_reads_of_an_id = max(self.most_reads_of_an_id, of_an_id)
                 self.most_reads_in_flight = max(self.most_reads_in_flight, self.reads_in_flight)
@@ -371,6 +378,7 @@ class AXIMemoryBench:
         waiting: list[_Answer] = []
         responses: dict[int, Resp] = {}
         shown = False
+        user = 0
         cycle = 0
         while True:
             # Put the next response on B unless one stands there.
@@ -380,6 +388,7 @@ class AXIMemoryBench:
                     waiting.remove(answer)
                     ctx.set(bus.bid, answer.burst.id)
                     ctx.set(bus.bresp, responses.pop(id(answer)))
+                    user = answer.burst.user
                     shown = True
                 ctx.set(bus.bvalid, shown)
             addresses.prepare(ctx)
@@ -389,11 +398,14 @@ class AXIMemoryBench:
             _edge, _reset, aw_valid, aw, w_valid, w, bready = await ctx.tick().sample(
                 addresses.valid, addresses.payload, data.valid, data.payload, bus.bready
             )
-            shown = shown and not bready
+            if shown and bready:
+                shown = False
+                self.in_flight[user] -= 1
             fields = addresses.taken(aw_valid, aw)
             if fields is not None:
                 asked.append(self._burst(fields, bus_bytes, cycle))
                 self.write_bursts.append(asked[-1])
+                self.in_flight[asked[-1].user] += 1
             beat = data.taken(w_valid, w)
             if beat is not None:
                 filling.append(beat)

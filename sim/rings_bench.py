@@ -140,7 +140,9 @@ class RingsBench:
     path_stall : float
         Chance, each cycle, that the path does not take a fragment or a command.
     errors : float
-        Chance that a frame ends with an error.
+        Chance that a frame ends with an error of the memory.
+    refuse : function or None
+        Tells of a ring, and of the number of its frame that ends, whether its data was refused.
     delay : int
         Most cycles until a frame ends.
 
@@ -154,12 +156,22 @@ class RingsBench:
     """
 
     def __init__(
-        self, rings, *, seed="", data_width=64, timing=None, path_stall=0.0, errors=0.0, delay=0
+        self,
+        rings,
+        *,
+        seed="",
+        data_width=64,
+        timing=None,
+        path_stall=0.0,
+        errors=0.0,
+        refuse=None,
+        delay=0,
     ):
         self.dut = TransmitRings(rings=len(rings), data_width=data_width)
         self.rings = rings
         self.seed = seed
         self.path_stall, self.errors, self.delay = path_stall, errors, delay
+        self.refuse = refuse
         self.memory = SparseMemory()
         self.reads = AXIMemoryBench(
             self.dut.m_axi_read, self.memory, timing=timing, rng=random.Random(f"read {seed}")
@@ -292,7 +304,9 @@ class RingsBench:
                 await ctx.tick()
             ring, _due = self._to_end.popleft()
             bad = rng.random() < self.errors
-            error = rng.choice([Resp.SLVERR, Resp.DECERR]) if bad else Resp.OKAY
+            error = Resp.SLVERR if bad else Resp.OKAY
+            if self.refuse is not None and self.refuse(ring, len(ring.ends)):
+                error = Resp.DECERR
             end = {"segments": rng.getrandbits(16), "error": int(error)}
             ring.ends.append(end)
             await stream_put(ctx, self.dut.ends, end)
@@ -313,6 +327,10 @@ class RingsBench:
         for other in others:
             sim.add_testbench(other)
         sim.run()
+
+    def in_flight(self, ring):
+        """Reads and writes of a ring that have been asked for and not answered."""
+        return self.reads.in_flight[ring] + self.writes.in_flight[ring]
 
     def check_completions(self):
         """Every ring has the completions that it must have."""

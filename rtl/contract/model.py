@@ -104,7 +104,8 @@ def _check_external(path: str, address: int, array: Group | Register) -> None:
         )
     for place, _address, register in array.registers():
         for field in register.fields:
-            if field.kind is not FieldKind.STORAGE or not field.readable or field.modify:
+            is_plain = field.readable and not field.modify and not field.clear
+            if field.kind is not FieldKind.STORAGE or not is_plain:
                 name = _dotted((path, *place, field.name))
                 raise ValueError(f"{name} must be what software wrote, as it is external")
 
@@ -120,6 +121,12 @@ def _check(path: str, field: Field, *, external: bool) -> None:
         raise ValueError(f"{path} must be hardware's, or have hwset, to have woclr")
     if field.kind is FieldKind.STICKY and not field.write_one_clears:
         raise ValueError(f"{path} must have woclr, as it has hwset")
+    if field.write_one_sets and not (field.kind is FieldKind.STORAGE and field.clear):
+        raise ValueError(f"{path} must be software's and have hwclr to have woset")
+    if field.clear and field.kind not in (FieldKind.STORAGE, FieldKind.STICKY):
+        raise ValueError(f"{path} must be held by the bank to have hwclr")
+    if field.clear and field.reset:
+        raise ValueError(f"{path} must be 0 after reset to have hwclr")
     if field.modify and field.low // WORD_BITS != field.high // WORD_BITS:
         raise ValueError(f"{path} must lie in one {WORD_BITS}-bit access to have swmod")
 
@@ -263,6 +270,7 @@ def _field(node: FieldNode) -> Field:
     on_write = node.get_property("onwrite")
     modify = node.get_property("swmod")
     clears = on_write is OnWriteType.woclr
+    sets = on_write is OnWriteType.woset
     writable = node.is_sw_writable
     if node.get_property("hwset"):
         kind = FieldKind.STICKY
@@ -278,8 +286,8 @@ def _field(node: FieldNode) -> Field:
     path = node.get_path()
     if node.get_property("onread") is not None:
         raise ValueError(f"{path} must not change when it is read")
-    if on_write is not None and not clears:
-        raise ValueError(f"{path} must have no onwrite but woclr, not {on_write.name}")
+    if on_write is not None and not (clears or sets):
+        raise ValueError(f"{path} must have no onwrite but woclr or woset, not {on_write.name}")
 
     encode = node.get_property("encode")
     reset = node.get_property("reset")
@@ -294,5 +302,7 @@ def _field(node: FieldNode) -> Field:
         writable=writable,
         modify=modify,
         write_one_clears=clears,
+        write_one_sets=sets,
+        clear=bool(node.get_property("hwclr")),
         code=encode.type_name if encode is not None else None,
     )

@@ -4,11 +4,13 @@ Each field that hardware and software share becomes an interface of its own on t
 path it has in ``byway.rdl``: ``bank.adapter.ring[1].control.enable.value``. What it consists of
 depends on who holds the field (`byway.rtl.contract.tree.FieldKind`):
 
-- storage: ``value`` out;
+- storage: ``value`` out; what software writes, or, with woset, the ones it has written;
 - hardware: ``value`` in;
 - sticky (hwset): ``set`` in, ``value`` out; a set wins over a clear in the same cycle, so that no
   event is lost;
 - pulse (singlepulse): ``value`` out, high for one cycle;
+- with hwclr ``clear`` in as well, which wins over a write and a set in the same cycle, but not over
+  ones written with woset: a new request is not taken for the one that has been served;
 - with swmod ``modify`` out as well: high for one cycle when software writes the field, in the first
   cycle in which ``value`` is what was written; where writing 1 clears, only if a 1 is written.
 
@@ -247,6 +249,8 @@ def _field_members(field: Field) -> dict[str, Any]:
         members["value"] = Out(field.width, init=field.reset)  # pyright: ignore[reportCallIssue]
     if field.kind is FieldKind.STICKY:
         members["set"] = In(1)
+    if field.clear:
+        members["clear"] = In(1)
     if field.modify:
         members["modify"] = Out(1)
     return members
@@ -325,7 +329,10 @@ class _Part(NamedTuple):
         field, port = self.field, self.port
         ones = write.ones[self.here.start : self.here.stop] & select.replicate(len(self.here))
         lanes = range(self.here.start // 8, (self.here.stop - 1) // 8 + 1)
-        if field.kind is FieldKind.STORAGE:
+        if field.write_one_sets:
+            value = port.value[self.there.start : self.there.stop]
+            m.d.sync += value.eq(Mux(port.clear, 0, value) | ones)
+        elif field.kind is FieldKind.STORAGE:
             shift = self.there.start - self.here.start
             for lane in lanes:
                 start, stop = max(self.here.start, lane * 8), min(self.here.stop, lane * 8 + 8)
@@ -336,6 +343,9 @@ class _Part(NamedTuple):
         elif field.kind is FieldKind.STICKY:
             value = port.value[self.there.start : self.there.stop]
             m.d.sync += value.eq((value & ~ones) | port.set.replicate(len(value)))
+        if field.clear and not field.write_one_sets:
+            with m.If(port.clear):
+                m.d.sync += port.value[self.there.start : self.there.stop].eq(0)
         if field.modify:
             touched = write.strobe[lanes.start : lanes.stop].any() & select
             m.d.sync += port.modify.eq(ones.any() if field.write_one_clears else touched)

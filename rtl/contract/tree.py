@@ -39,6 +39,10 @@ class Field:
         The bank tells of software's writes through the one-cycle output ``modify``.
     write_one_clears : bool
         A 1 written clears the bit (or, of a `FieldKind.HARDWARE` field, asks the hardware to).
+    write_one_sets : bool
+        Of a `FieldKind.STORAGE` field: a 1 written sets the bit, a 0 does nothing.
+    clear : bool
+        The hardware clears the field through the input ``clear``.
     code : str or None
         Name of the enumeration that its values come from.
     """
@@ -53,6 +57,8 @@ class Field:
     writable: bool
     modify: bool
     write_one_clears: bool
+    write_one_sets: bool
+    clear: bool
     code: str | None
 
     @property

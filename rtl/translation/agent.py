@@ -30,6 +30,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
 from byway.rtl.bus.axi4 import AXI4Signature
 from byway.rtl.translation.fault import FaultLog, FaultRecordLayout, FaultStatusSignature
@@ -57,6 +58,8 @@ class TranslationAgentSignature(wiring.Signature):
 
     Parameters
     ----------
+    requesters : int
+        For so many, from 0 on, the fault log keeps a place.
     windows : int
         How many there are: 1 to 256.
     addr_width, data_width, id_width, user_width : int
@@ -99,6 +102,7 @@ class TranslationAgentSignature(wiring.Signature):
     def __init__(
         self,
         *,
+        requesters: int = 2,
         windows: int = 16,
         addr_width: int = 64,
         data_width: int = 64,
@@ -115,6 +119,7 @@ class TranslationAgentSignature(wiring.Signature):
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
         check_data_width(data_width)
         check_outstanding(outstanding)
+        self.requesters = requesters
         self.windows = windows
         self.walks = walks
         self.outstanding = outstanding
@@ -187,7 +192,9 @@ class TranslationAgent(wiring.Component):
             **made.widths, outstanding=made.outstanding, walks=made.walks
         )
         m.submodules.write_path = writes = WritePath(**made.widths, outstanding=made.outstanding)
-        m.submodules.fault_log = fault_log = FaultLog()
+        m.submodules.fault_log = fault_log = FaultLog(
+            depth=max(8, 2 << ceil_log2(made.requesters)), requesters=made.requesters
+        )
         m.submodules.invalidator = invalidator = Invalidator(windows=made.windows)
 
         # The master's channels.

@@ -60,7 +60,7 @@ class TranslationBridge(wiring.Component):
     def __init__(self, *, requesters: int = 2, user_width: int = 8, **agent: int):
         check_requesters(requesters, user_width=user_width)
         self._requesters = requesters
-        self._agent = {"user_width": user_width, **agent}
+        self._agent = {"requesters": requesters, "user_width": user_width, **agent}
         signature = TranslationAgentSignature(**self._agent)
         self._windows = signature.windows
         self._shared = {

@@ -1,9 +1,11 @@
 """The fault log: records of refused accesses, in order, for the partition manager.
 
 Each refused access leaves either a record or a count in ``lost``; none goes unnoticed while the
-count is below its limit. The record shown stays as it is until it is dropped.
+count is below its limit. A place is kept for each requester: however many accesses of others are
+refused, the first of a requester that has none in its place leaves a record. The record shown stays
+as it is until it is dropped.
 
-Clock domain: ``sync``. Latency: 2 cycles from a refusal to its record being shown. Throughput: one
+Clock domain: ``sync``. Latency: 3 cycles from a refusal to its record being shown. Throughput: one
 refusal a cycle.
 """
 
@@ -78,7 +80,9 @@ class FaultLog(wiring.Component):
     Parameters
     ----------
     depth : int
-        Records it holds, the one shown included: a power of two, at least 2.
+        Records it holds, the one shown included: a power of two.
+    requesters : int
+        From 0 on, those that have a place kept for them: fewer than `depth`.
 
     Members
     -------
@@ -92,7 +96,7 @@ class FaultLog(wiring.Component):
     Raises
     ------
     ValueError
-        If `depth` is not as above.
+        If a parameter is not as above.
     """
 
     fault: Event
@@ -100,10 +104,16 @@ class FaultLog(wiring.Component):
     fault_record: data.View
     fault_address: Signal
 
-    def __init__(self, *, depth: int = 8):
-        if depth < 2 or depth & (depth - 1):
-            raise ValueError(f"Depth must be a power of two, at least 2, not {depth!r}")
+    def __init__(self, *, depth: int = 8, requesters: int = 2):
+        if requesters < 1:
+            raise ValueError(f"Requesters must be a positive integer, not {requesters!r}")
+        if depth <= requesters or depth & (depth - 1):
+            raise ValueError(
+                f"Depth must be a power of two above {requesters} for as many requesters, "
+                f"not {depth!r}"
+            )
         self.depth = depth
+        self.requesters = requesters
         super().__init__(
             {
                 "fault": In(EventSignature(FaultLayout())),
@@ -117,30 +127,47 @@ class FaultLog(wiring.Component):
         """A ring of records, the oldest in a register, and the count of those lost."""
         m = Module()
 
-        m.submodules.records = records = Memory(shape=FaultLayout(), depth=self.depth, init=[])
+        kept = data.StructLayout({"fault": FaultLayout(), "in_place": unsigned(1)})
+        m.submodules.records = records = Memory(shape=kept, depth=self.depth, init=[])
         write = records.write_port()
         read = records.read_port(domain="comb")
         status = self.fault_status
         level = Signal(range(self.depth + 1))
-        full = level[-1]
+
+        # A refusal is looked at a cycle later. It gets the place of its requester, or, if that is
+        # taken, one that is kept for nobody.
+        fault = Signal(FaultLayout())
+        coming = Signal()
+        taken = Signal(self.requesters)
+        is_known = fault.record.requester < self.requesters
+        in_place = Signal()
+        m.d.sync += [coming.eq(self.fault.valid), fault.eq(self.fault.payload)]
+        m.d.comb += in_place.eq(is_known & ~taken.bit_select(fault.record.requester, 1))
 
         # A drop is for the record that software saw, so it does nothing while none is shown.
         put = Signal()
         drop = Signal()
-        m.d.comb += put.eq(self.fault.valid & ~full)
+        m.d.comb += put.eq(coming & (in_place | (level < self.depth - self.requesters)))
         m.d.comb += drop.eq(status.valid_modify & status.valid)
-        m.d.comb += write.data.eq(self.fault.payload)
+        m.d.comb += write.data.fault.eq(fault)
+        m.d.comb += write.data.in_place.eq(in_place)
         m.d.comb += write.en.eq(put)
         m.d.sync += write.addr.eq(write.addr + put)
         m.d.sync += read.addr.eq(read.addr + drop)
         m.d.sync += level.eq(level + put - drop)
         m.d.sync += status.valid.eq((level != 0) & ~drop)
-        m.d.sync += self.fault_record.eq(read.data.record)
-        m.d.sync += self.fault_address.eq(read.data.address)
+        shown_in_place = Signal()
+        m.d.sync += shown_in_place.eq(read.data.in_place)
+        m.d.sync += self.fault_record.eq(read.data.fault.record)
+        m.d.sync += self.fault_address.eq(read.data.fault.address)
+        with m.If(drop & shown_in_place):
+            m.d.sync += taken.bit_select(self.fault_record.requester, 1).eq(0)
+        with m.If(put & in_place):
+            m.d.sync += taken.bit_select(fault.record.requester, 1).eq(1)
 
         # What finds no room is counted.
         lost = Signal()
-        m.d.comb += lost.eq(self.fault.valid & full)
+        m.d.comb += lost.eq(coming & ~put)
         with m.If(status.lost_modify):
             m.d.sync += status.lost.eq(lost)
         with m.Elif(lost & ~status.lost.all()):

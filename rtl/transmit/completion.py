@@ -95,6 +95,8 @@ class CompletionWriter(wiring.Component):
     completed, refused, discarded : Out(rings)
         High for one cycle, one bit at a time: a completion of that ring has been written, was
         refused or failed, was left out.
+    data_refused : Out(rings)
+        High for one cycle as a completion is asked for that tells of refused data.
     dropped : Out(1)
         High for one cycle for each completion with a status other than success.
 
@@ -113,6 +115,7 @@ class CompletionWriter(wiring.Component):
     completed: Signal
     refused: Signal
     discarded: Signal
+    data_refused: Signal
     dropped: Signal
 
     def __init__(
@@ -142,6 +145,7 @@ class CompletionWriter(wiring.Component):
                 "completed": Out(rings),
                 "refused": Out(rings),
                 "discarded": Out(rings),
+                "data_refused": Out(rings),
                 "dropped": Out(1),
             }
         )
@@ -180,7 +184,7 @@ class CompletionWriter(wiring.Component):
         index = Signal(_SIZE_BITS - 1)
         result = Signal(_RECORD)
         is_good = context.status == _STATUS.SUCCESS
-        m.d.sync += self.dropped.eq(0)
+        m.d.sync += [self.dropped.eq(0), self.data_refused.eq(0)]
         with m.FSM(name="completion"):
             with m.State("JOIN"):
                 # What became of the frame, and what the ring says about where to write it.
@@ -222,6 +226,9 @@ class CompletionWriter(wiring.Component):
                     m.d.sync += [
                         counts[ring].eq(count + 1),
                         self.dropped.eq(result.status != _STATUS.SUCCESS),
+                        self.data_refused.bit_select(ring, 1).eq(
+                            result.status == _STATUS.MEMORY_REFUSED
+                        ),
                     ]
                 with m.If(done):
                     m.d.sync += context_kept.eq(0)

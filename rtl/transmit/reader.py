@@ -10,10 +10,12 @@
   interleaved [A5.3], and RREADY is always 1.
 - The announced length is always delivered. A beat that failed carries its response as ``error``;
   EXOKAY counts as OKAY.
+- While a requester is dropped no burst is asked for in its name, from 2 cycles on and but for one
+  that is shown already. Its beats come as if each had been refused, with data that means nothing.
 
 Clock domain: sync. Latency: 2 cycles from a fragment taken to ARVALID, 3 from a beat on R to its
 piece. Throughput: a piece each cycle, across bursts and fragments; a burst each cycle, and one
-cycle besides for each fragment.
+cycle besides for each fragment; 2 cycles besides for a burst that is dropped.
 """
 
 from typing import Any
@@ -24,7 +26,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from byway.rtl.bus.axi4 import PAGE_BYTES, AXI4ReadSignature, Burst, check_widths
+from byway.rtl.bus.axi4 import PAGE_BYTES, AXI4ReadSignature, Burst, Resp, check_widths
 from byway.rtl.bus.packet import PieceLayout
 from byway.rtl.transmit.frame import Fragment
 
@@ -68,6 +70,8 @@ class BurstLayout(data.StructLayout):
         Where the wanted bytes begin in the first beat, and end in the last.
     last : unsigned(1)
         The packet ends with this burst.
+    dropped : unsigned(1)
+        It is not to be asked for.
     """
 
     def __init__(self, *, addr_width: int, data_width: int, burst_bytes: int):
@@ -80,6 +84,7 @@ class BurstLayout(data.StructLayout):
                 "first_lane": unsigned(lane_bits),
                 "last_lane": unsigned(lane_bits),
                 "last": unsigned(1),
+                "dropped": unsigned(1),
             }
         )
 
@@ -91,12 +96,14 @@ class BurstSplitter(wiring.Component):
 
     Parameters
     ----------
-    addr_width, data_width, burst_bytes : int
+    addr_width, data_width, burst_bytes, requesters : int
         As in `DmaReader`.
 
     Members
     -------
     fragments : In(stream.Signature(Fragment()))
+    drop : In(requesters)
+        As in `DmaReader`.
     bursts : Out(stream.Signature(BurstLayout(...)))
 
     Raises
@@ -106,9 +113,10 @@ class BurstSplitter(wiring.Component):
     """
 
     fragments: stream.Interface
+    drop: Signal
     bursts: stream.Interface
 
-    def __init__(self, *, addr_width: int, data_width: int, burst_bytes: int):
+    def __init__(self, *, addr_width: int, data_width: int, burst_bytes: int, requesters: int = 1):
         _check_bursts(addr_width, data_width, burst_bytes)
         self._block_bits = exact_log2(burst_bytes)
         self._lane_bits = exact_log2(data_width // 8)
@@ -116,6 +124,7 @@ class BurstSplitter(wiring.Component):
         super().__init__(
             {
                 "fragments": In(stream.Signature(Fragment())),
+                "drop": In(requesters),
                 "bursts": Out(stream.Signature(layout)),
             }
         )
@@ -164,6 +173,7 @@ class BurstSplitter(wiring.Component):
                 burst.first_lane.eq(offset[:lane_bits]),
                 burst.last_lane.eq(Mux(final, last_offset[:lane_bits], ~0)),
                 burst.last.eq(last & final),
+                burst.dropped.eq(self.drop.bit_select(requester, 1)),
             ]
             with m.If(busy):
                 m.d.sync += [
@@ -189,11 +199,15 @@ class DmaReader(wiring.Component):
     burst_bytes : int
         The most that a burst asks for: a power of two, at least two beats, at most 256 beats and
         4 KiB. The reorder buffer holds ``slots * burst_bytes``.
+    requesters : int
+        How many can be dropped, from 0 on.
 
     Members
     -------
     fragments : In(stream.Signature(Fragment()))
         What to fetch.
+    drop : In(requesters)
+        Requesters in whose name nothing is to be fetched.
     m_axi : Out(AXI4ReadSignature)
         ARUSER is the fragment's requester.
     pieces : Out(stream.Signature(PieceLayout(data_width)))
@@ -206,6 +220,7 @@ class DmaReader(wiring.Component):
     """
 
     fragments: stream.Interface
+    drop: Signal
     m_axi: Any
     pieces: stream.Interface
 
@@ -218,6 +233,7 @@ class DmaReader(wiring.Component):
         id_width: int | None = None,
         slots: int = 16,
         burst_bytes: int = 256,
+        requesters: int = 1,
     ):
         if slots < 2 or not _is_power_of_two(slots):
             raise ValueError(f"Slots must be a power of two from 2, not {slots!r}")
@@ -236,9 +252,11 @@ class DmaReader(wiring.Component):
         self.data_width = data_width
         self.slots = slots
         self.burst_bytes = burst_bytes
+        self.requesters = requesters
         super().__init__(
             {
                 "fragments": In(stream.Signature(Fragment())),
+                "drop": In(requesters),
                 "m_axi": Out(axi),
                 "pieces": Out(stream.Signature(PieceLayout(data_width))),
             }
@@ -251,9 +269,13 @@ class DmaReader(wiring.Component):
         beats = self.burst_bytes * 8 // self.data_width
 
         m.submodules.splitter = splitter = BurstSplitter(
-            addr_width=self.addr_width, data_width=self.data_width, burst_bytes=self.burst_bytes
+            addr_width=self.addr_width,
+            data_width=self.data_width,
+            burst_bytes=self.burst_bytes,
+            requesters=self.requesters,
         )
         wiring.connect(m, wiring.flipped(self.fragments), splitter.fragments)
+        m.d.comb += splitter.drop.eq(self.drop)
         burst = splitter.bursts.payload
 
         # Slots are given to bursts, and given back, in order.
@@ -269,12 +291,12 @@ class DmaReader(wiring.Component):
         with m.If(issued):
             m.d.sync += newest.eq(newest + 1)
 
-        # Ask for a burst when there is a slot for it.
+        # Ask for a burst when there is a slot for it; one that is dropped has its slot without.
         has_slot = in_use != self.slots
         m.d.comb += [
-            axi.arvalid.eq(splitter.bursts.valid & has_slot),
-            splitter.bursts.ready.eq(axi.arready & has_slot),
-            issued.eq(axi.arvalid & axi.arready),
+            axi.arvalid.eq(splitter.bursts.valid & has_slot & ~burst.dropped),
+            splitter.bursts.ready.eq(has_slot & (axi.arready | burst.dropped)),
+            issued.eq(splitter.bursts.valid & splitter.bursts.ready),
             axi.arid.eq(newest),
             axi.araddr.eq(burst.address),
             axi.arlen.eq(burst.length),
@@ -331,6 +353,15 @@ class DmaReader(wiring.Component):
         with m.Else():
             m.d.sync += come_oldest.eq(come_oldest + (axi.rvalid & (coming == oldest)))
 
+        # Slots for which nothing comes. That the oldest is one is known a cycle late.
+        empty = Signal(self.slots)
+        oldest_empty = Signal()
+        with m.If(freed):
+            m.d.sync += empty.bit_select(oldest, 1).eq(0)
+        with m.If(issued & burst.dropped):
+            m.d.sync += empty.bit_select(newest, 1).eq(1)
+        m.d.sync += oldest_empty.eq(empty.bit_select(oldest, 1) & ~freed)
+
         # Put a beat into the reorder buffer, behind those that its slot has.
         word_layout = data.StructLayout({"data": unsigned(self.data_width), "error": unsigned(2)})
         m.submodules.reorder = reorder = Memory(
@@ -355,7 +386,7 @@ class DmaReader(wiring.Component):
         forward = Signal()
         at_last = beat == wanted_read.data.length
         m.d.comb += [
-            fetch.eq((come_oldest != beat) & (~fetched | forward)),
+            fetch.eq(((come_oldest != beat) | oldest_empty) & (~fetched | forward)),
             freed.eq(fetch & at_last),
             get.en.eq(fetch),
             get.addr.eq(Cat(beat, oldest)),
@@ -363,8 +394,10 @@ class DmaReader(wiring.Component):
         first_lane = Signal.like(burst.first_lane)
         last_lane = Signal.like(burst.last_lane)
         last = Signal()
+        missing = Signal()
         with m.If(fetch):
             m.d.sync += [
+                missing.eq(oldest_empty),
                 beat.eq(Mux(at_last, 0, beat + 1)),
                 oldest.eq(oldest + at_last),
                 following.eq(following + at_last),
@@ -384,7 +417,7 @@ class DmaReader(wiring.Component):
             m.d.sync += [
                 self.pieces.valid.eq(fetched),
                 piece.data.eq(get.data.data),
-                piece.error.eq(get.data.error),
+                piece.error.eq(Mux(missing, Resp.DECERR, get.data.error)),
                 piece.start.eq(first_lane),
                 piece.count.eq(last_lane + 1 - first_lane),
                 piece.last.eq(last),

@@ -13,8 +13,11 @@ prefetch store, which all rings share (`byway.rtl.transmit.rings`). It guarantee
   and never further than the size from the consumer index; otherwise the ring stops with
   `doorbell_range`. So a producer index that goes back stops the ring too.
 - A ring that is disabled, or stopped, asks for no more entries. What has been read whole is still
-  handed on and finished; the rest is dropped. Only a refused completion drops whole frames too, for
-  nobody would learn what became of them. A disabled ring is active until all that is over.
+  handed on and finished; the rest is dropped. A disabled ring is active until all that is over.
+- Whole frames are dropped too when data was refused, since more might be; when a completion was
+  refused, for nobody would learn what became of them; and by a function-level reset.
+- A function-level reset ends the ring, running or not, without completions. It is over when nothing
+  of the ring is under way; until then the ring cannot start.
 
 Clock domain: sync. Latency: 1 cycle from the doorbell to the fetch request, 1 cycle from the last
 beat of a frame to `ready`. Throughput: a burst every 2 cycles, a beat each cycle.
@@ -114,6 +117,8 @@ class RingConfig(wiring.Signature):
     producer : Out(16)
     producer_modify : Out(1)
         The doorbell: high in the first cycle in which `producer` is what was written.
+    reset : Out(1)
+        A function-level reset is under way: high until `RingStatus.reset_done`.
     """
 
     def __init__(self):
@@ -126,6 +131,7 @@ class RingConfig(wiring.Signature):
                 "offloads": Out(OffloadGrants()),
                 "producer": Out(INDEX_BITS),
                 "producer_modify": Out(1),
+                "reset": Out(1),
             }
         )
 
@@ -140,6 +146,8 @@ class RingStatus(wiring.Signature):
     completion, stop : Out(1)
         Interrupt causes: high for one cycle when a completion has been written, and when the
         hardware stopped the ring.
+    reset_done : Out(1)
+        The function-level reset is over: high for one cycle.
     """
 
     def __init__(self):
@@ -151,6 +159,7 @@ class RingStatus(wiring.Signature):
                 "consumer": Out(INDEX_BITS),
                 "completion": Out(1),
                 "stop": Out(1),
+                "reset_done": Out(1),
             }
         )
 
@@ -224,9 +233,11 @@ class TransmitRing(wiring.Component):
     starts : Out(1)
         The ring begins at index 0 in the next cycle.
     mute : Out(1)
-        Write no more completions of this ring: one was refused.
+        Write no more completions of this ring: one was refused, or the ring is being reset.
     completed, refused, discarded : In(1)
         A completion has been written, has been refused, has been left out. One at a time.
+    data_refused : In(1)
+        A completion is being written that tells of refused data.
     idle : Out(1)
         No entries are on their way, and no frame from its last entry to its completion.
 
@@ -255,6 +266,7 @@ class TransmitRing(wiring.Component):
     completed: Signal
     refused: Signal
     discarded: Signal
+    data_refused: Signal
     idle: Signal
 
     def __init__(self, *, addr_width: int = 64, data_width: int = 64):
@@ -283,6 +295,7 @@ class TransmitRing(wiring.Component):
                 "completed": In(1),
                 "refused": In(1),
                 "discarded": In(1),
+                "data_refused": In(1),
                 "idle": Out(1),
             }
         )
@@ -349,12 +362,13 @@ class TransmitRing(wiring.Component):
         descriptor = Signal(init=1)
         further = Signal(further_entries(self.beat_data[fragments]).shape())
         failed = Signal()
+        dropping = Signal()  # Frames that have not been handed on.
         ends_entry = Signal()
         closed = Signal()
         m.d.comb += [
             self.slot.eq(received),
             ends_entry.eq(self.row == self.rows.count - 1),
-            self.opens.eq(descriptor & (self.row == 0) & ~failed & ~self.mute),
+            self.opens.eq(descriptor & (self.row == 0) & ~failed & ~dropping),
             self.closes.eq(ends_entry & (further == 0) & ~failed),
             closed.eq(self.closes & self.beat_valid & ~self.beat_error),
         ]
@@ -381,12 +395,14 @@ class TransmitRing(wiring.Component):
             in_flight.eq(in_flight + self.taken - retired),
             status.completion.eq(self.completed),
         ]
-        with m.If(self.refused):
-            m.d.sync += self.ready.eq(0)
+        drop = Signal()
+        m.d.comb += drop.eq(self.refused | self.data_refused | config.reset)
+        with m.If(drop):
+            m.d.sync += [self.ready.eq(0), dropping.eq(1)]
         with m.Elif(closed):
-            m.d.sync += self.ready.eq(~self.mute)
+            m.d.sync += self.ready.eq(~dropping)
         with m.Elif(self.taken):
-            m.d.sync += self.ready.eq((frames != 1) & ~self.mute)
+            m.d.sync += self.ready.eq((frames != 1) & ~dropping)
         with m.If(self.taken):
             m.d.sync += status.consumer.eq(status.consumer + self.taken_entries)
 
@@ -396,6 +412,8 @@ class TransmitRing(wiring.Component):
         with m.If(self.refused):
             m.d.sync += self.mute.eq(1)
             m.d.comb += stop_reason.eq(_STOP_REASON.COMPLETION_REFUSED)
+        with m.Elif(self.data_refused):
+            m.d.comb += stop_reason.eq(_STOP_REASON.DATA_REFUSED)
         with m.Elif(self.beat_valid & self.beat_error):
             m.d.comb += stop_reason.eq(_STOP_REASON.DESCRIPTOR_REFUSED)
         with m.Elif(overrun):
@@ -403,27 +421,31 @@ class TransmitRing(wiring.Component):
         with m.If(~status.stopped & (stop_reason != _STOP_REASON.NONE)):
             m.d.sync += [status.stopped.eq(1), status.reason.eq(stop_reason), status.stop.eq(1)]
 
-        # Drain when disabled; start afresh when enabled.
+        # Drain when disabled or reset; start afresh when enabled.
         m.d.comb += [
             self.idle.eq(
                 ~fetch.valid
                 & (received == fetched[: len(received)])
-                & ((frames == 0) | self.mute)
+                & ((frames == 0) | dropping)
                 & (in_flight == 0)
                 & ~self.reading
             ),
-            self.starts.eq(~status.active & config.enable),
+            self.starts.eq(~status.active & config.enable & ~config.reset),
+            status.reset_done.eq(~status.active & config.reset),
         ]
-        with m.If(status.active & ~config.enable):
+        with m.If(status.active & (~config.enable | config.reset)):
             m.d.sync += draining.eq(1)
         with m.If(draining & self.idle):
             m.d.sync += [status.active.eq(0), draining.eq(0)]
         with m.If(self.starts):
-            state = (producer, fetched, received, further, failed, frames, self.ready, self.mute)
+            books = (producer, fetched, received, further, failed, frames, self.ready)
             m.d.sync += [
                 status.active.eq(1),
-                Cat(status.stopped, status.reason, status.consumer).eq(0),
-                Cat(*state).eq(0),
+                Cat(*books, dropping, self.mute).eq(0),
                 descriptor.eq(1),
             ]
+        with m.If(self.starts | status.reset_done):
+            m.d.sync += Cat(status.stopped, status.reason, status.consumer).eq(0)
+        with m.If(config.reset):
+            m.d.sync += self.mute.eq(1)
         return m

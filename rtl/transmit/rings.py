@@ -189,6 +189,7 @@ class TransmitRings(wiring.Component):
                 ring.completed.eq(writer.completed[number]),
                 ring.refused.eq(writer.refused[number]),
                 ring.discarded.eq(writer.discarded[number]),
+                ring.data_refused.eq(writer.data_refused[number]),
             ]
         m.d.comb += self.dropped.eq(writer.dropped)
 

@@ -14,7 +14,7 @@ cycle. Source: patent, FIG. 7, steps 760 and 770, on the side of the adapter.
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -124,7 +124,7 @@ class TransmitPath(wiring.Component):
             **widths,
         )
         m.submodules.reader = reader = DmaReader(
-            slots=READ_SLOTS, id_width=ids, user_width=USER_WIDTH, **widths
+            slots=READ_SLOTS, id_width=ids, user_width=USER_WIDTH, requesters=self.rings, **widths
         )
         m.submodules.arbiter = arbiter = ReadArbiter(
             id_ranges=[(0, READ_SLOTS), (READ_SLOTS, self.rings)],
@@ -161,7 +161,11 @@ class TransmitPath(wiring.Component):
         wiring.connect(m, buffer.frame, wiring.flipped(self.frame))
         wiring.connect(m, buffer.ends, rings.ends)
 
-        m.d.comb += self.idle.eq(rings.idle)
+        # Of a ring that is reset nothing more is read.
+        m.d.comb += [
+            reader.drop.eq(Cat(config.reset for config in self.config)),
+            self.idle.eq(rings.idle),
+        ]
 
         # A frame is remembered as a super-frame until it ends, for the counter of segments.
         m.submodules.kinds = kinds = SyncFIFO(width=1, depth=2 * FRAMES_AHEAD)

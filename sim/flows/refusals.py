@@ -187,12 +187,16 @@ def data_that_is_not_granted_stays_in_memory(bench: Bench) -> None:
     good = []
 
     def refused(pieces: Pieces, reason: FaultReason, page: int) -> None:
-        good.append(_send_good(bench, ring))
+        before = _send_good(bench, ring)
         ring.post(pieces)
-        good.append(_send_good(bench, ring))
+        behind = [_send_good(bench, ring) for _number in range(2)]
         ring.ring()
-        ring.expect(_SUCCESS, TransmitStatus.MEMORY_REFUSED, _SUCCESS)
+        done = [completion.status for completion in ring.finish_or_restart()]
         _expect_faults(bench, window, reason, page)
+        # Those behind the refused one were started in time, or were not.
+        started = len(done) - 2
+        assert done == [_SUCCESS, TransmitStatus.MEMORY_REFUSED] + [_SUCCESS] * started
+        good.extend([before, *behind[:started]])
 
     mapped = window.take(3 * PAGE)
     middle = mapped // PAGE + 1
@@ -215,18 +219,21 @@ def data_that_is_not_granted_stays_in_memory(bench: Bench) -> None:
 
 @flow()
 def a_super_frame_is_spoilt_from_where_it_is_refused(bench: Bench) -> None:
-    """The segments before may leave, whole; no byte from the refusal on, and the rest goes on."""
+    """The segments before may leave, whole; no byte from the refusal on; the ring starts anew."""
     window, ring = _start(bench)
     frame = super_frame(bench.rng, 0, bench.rng.randbytes(3 * PAGE), 1000)
     place = window.take(len(frame.data))
     window.write(place, frame.data)
     window.unmap(place // PAGE + 2)
     ring.post([(place, len(frame.data))], **frame.fields)
+    ring.ring()
+    (refused,) = ring.finish_or_restart()
+    assert refused.status == TransmitStatus.MEMORY_REFUSED
+    _expect_faults(bench, window, FaultReason.NOT_MAPPED, place // PAGE + 2)
     good = _send_good(bench, ring)
     ring.ring()
-    ring.expect(TransmitStatus.MEMORY_REFUSED, _SUCCESS)
-    _expect_faults(bench, window, FaultReason.NOT_MAPPED, place // PAGE + 2)
-    before = ring.done[0].segments
+    ring.expect(_SUCCESS)
+    before = refused.segments
     assert before <= 2 * PAGE // 1000
     left = Frame(frame.data, frame.fields, frame.leaves[:before])
     _expect_on_wire(bench, [left, good])
@@ -258,7 +265,8 @@ def memory_that_fails_is_told_from_refusal(bench: Bench) -> None:
     window.use_table(bench.memory.broken)
     ring.post([(fresh, 64)])
     ring.ring()
-    ring.expect(TransmitStatus.MEMORY_REFUSED)
+    (refused,) = ring.finish_or_restart()[-1:]
+    assert refused.status == TransmitStatus.MEMORY_REFUSED
     _expect_faults(bench, window, FaultReason.TABLE_ERROR, fresh // PAGE)
     window.use_table(window.table)
     ring.post([(fresh, 64)])
@@ -331,6 +339,46 @@ def a_stopped_ring_starts_anew_and_disturbs_no_other(bench: Bench) -> None:
     bench.wait_for(lambda: not bench.adapter_interrupt, "fall of the interrupt", 100)
 
 
+@flow(stall=0.15, longest_latency=40)
+def a_ring_is_reset_alone(bench: Bench) -> None:
+    """At any moment, with its memory granted or not: it is as new, and a busy neighbour goes on."""
+    window, ring = _start(bench, 0)
+    _neighbour_window, neighbour = _start(bench, 1)
+    binding = window.manager.binding[0]
+    for turn in range(4):
+        for number in range(8):
+            frame = super_frame(bench.rng, 0, bench.rng.randbytes(6000), 1000)
+            if number % 4 == 0 and ring.room() > 4:
+                ring.send(frame)
+            _send_good(bench, ring)
+            _send_good(bench, neighbour)
+        ring.ring()
+        neighbour.ring()
+        bench.run(bench.rng.randrange(1, 3000))
+        if turn % 2:
+            binding.write(valid=0)
+            window.invalidate()
+        ring.reset()
+        registers = ring.registers
+        assert not registers.control.read().enable
+        assert registers.status.read().to_int() == 0
+        assert registers.interrupt_status.read().to_int() == 0
+        assert registers.interrupt_enable.read().to_int() == 0
+        assert ring.doorbell.transmit.read().producer == 0
+        # Until it is enabled the doorbell is not heard.
+        ring.ring()
+        binding.write(valid=1, window=0)
+        _faults(bench, window)
+        registers.interrupt_enable.write(completion=1, stopped=1)
+        ring.start()
+        _send_good(bench, ring)
+        ring.ring()
+        ring.expect(_SUCCESS)
+        assert len(ring.done) == 1
+        assert all(completion.status == _SUCCESS for completion in neighbour.finish())
+    assert len(neighbour.done) == 4 * 8
+
+
 @flow()
 def without_a_window_nothing_is_reached(bench: Bench) -> None:
     """A ring that is not bound, or whose window is switched off, reads not even a descriptor."""
@@ -381,7 +429,7 @@ def a_grant_taken_back_under_traffic_is_gone(bench: Bench) -> None:
         neighbour.ring()
         bench.run(bench.rng.randrange(1500))
         window.unmap(page)
-        outcomes = [completion.status for completion in ring.finish()]
+        outcomes = [completion.status for completion in ring.finish_or_restart()]
         assert set(outcomes) <= {_SUCCESS, TransmitStatus.MEMORY_REFUSED}
         assert all(completion.status == _SUCCESS for completion in neighbour.finish())
         refusals = outcomes[-12:].count(TransmitStatus.MEMORY_REFUSED)

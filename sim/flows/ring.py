@@ -26,6 +26,7 @@ from byway.sw.contract.registers import (
     DoorbellPage,
     InvalidateScope,
     ManagerPage,
+    RingStopReason,
     WindowPage,
 )
 
@@ -222,6 +223,12 @@ class Ring:
         status = self.registers.status.read
         self._bench.wait_for(lambda: not status().active, f"end of ring {self.number}")
 
+    def reset(self) -> None:
+        """Have the partition manager reset the ring; it holds nothing and is disabled then."""
+        register = self._window.manager.ring_reset[self.number]
+        register.write(reset=1)
+        self._bench.wait_for(lambda: not register.read().reset, f"reset of ring {self.number}")
+
     def post(self, pieces: Sequence[tuple[int, int]], **fields: int) -> int:
         """Write the descriptor of a frame into the ring; returns its correlator.
 
@@ -321,6 +328,27 @@ class Ring:
 
         self._bench.wait_for(self.is_complete, f"completion on ring {self.number}", cycles)
         return self.done
+
+    def finish_or_restart(self) -> list[Completion]:
+        """Wait until all that was posted is complete, or refused data has stopped the ring.
+
+        Then the ring is started anew. Returns the completions of the run that ended.
+        """
+        status = self.registers.status.read
+        self._bench.wait_for(
+            lambda: self.is_complete() or status().stopped == 1,
+            f"completion or stop of ring {self.number}",
+            _FULL_RING_CYCLES,
+        )
+        told = status()
+        if told.stopped:
+            assert told.reason is RingStopReason.DATA_REFUSED
+            self.stop()
+            self.collect()
+        done = self.done
+        if told.stopped:
+            self.start()
+        return done
 
     def expect(self, *statuses: TransmitStatus) -> None:
         """Wait for the end of what was posted; the last completions have these `statuses`."""

@@ -44,6 +44,8 @@ enum ring_stop_reason {
     RING_STOP_REASON__COMPLETION_REFUSED = 2,
     /* The doorbell announced more descriptors than the ring has entries. */
     RING_STOP_REASON__DOORBELL_RANGE = 3,
+    /* A read of the data of a frame was refused (AXI DECERR). The completion of that frame tells of it; frames behind it that had been started have completions too. */
+    RING_STOP_REASON__DATA_REFUSED = 4,
 };
 
 enum transmit_status {
@@ -67,7 +69,7 @@ enum transmit_status {
     TRANSMIT_STATUS__FLAGS_CONFLICT = 8,
     /* An offload that is not granted to this ring. */
     TRANSMIT_STATUS__NOT_GRANTED = 9,
-    /* The translation bridge refused a read of the data (AXI DECERR); the bridge recorded the fault. */
+    /* The translation bridge refused a read of the data (AXI DECERR); the bridge recorded the fault, and the ring stops. */
     TRANSMIT_STATUS__MEMORY_REFUSED = 10,
     /* The memory answered a read of the data with an error (AXI SLVERR). */
     TRANSMIT_STATUS__MEMORY_ERROR = 11,
@@ -99,7 +101,7 @@ extern "C" {
 #define IDENTITY_PAGE__VERSION__MINOR_bm 0xff00
 #define IDENTITY_PAGE__VERSION__MINOR_bp 8
 #define IDENTITY_PAGE__VERSION__MINOR_bw 8
-#define IDENTITY_PAGE__VERSION__MINOR_reset 0x0
+#define IDENTITY_PAGE__VERSION__MINOR_reset 0x1
 #define IDENTITY_PAGE__VERSION__MAJOR_bm 0xff0000
 #define IDENTITY_PAGE__VERSION__MAJOR_bp 16
 #define IDENTITY_PAGE__VERSION__MAJOR_bw 8
@@ -272,6 +274,12 @@ typedef struct __attribute__ ((__packed__)) {
 #define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_bw 64
 #define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_reset 0x0
 
+// reg - manager_page::ring_reset
+#define MANAGER_PAGE__RING_RESET__RESET_bm 0x1
+#define MANAGER_PAGE__RING_RESET__RESET_bp 0
+#define MANAGER_PAGE__RING_RESET__RESET_bw 1
+#define MANAGER_PAGE__RING_RESET__RESET_reset 0x0
+
 // reg - manager_page::binding
 #define MANAGER_PAGE__BINDING__VALID_bm 0x1
 #define MANAGER_PAGE__BINDING__VALID_bp 0
@@ -296,7 +304,9 @@ typedef struct __attribute__ ((__packed__)) {
     uint64_t iotlb_misses;
     uint64_t faults;
     uint64_t iotlb_prefetches;
-    uint8_t RESERVED_60_3ff[0x3a0];
+    uint8_t RESERVED_60_7f[0x20];
+    uint32_t ring_reset[32];
+    uint8_t RESERVED_100_3ff[0x300];
     uint32_t binding[32];
 } manager_page_t;
 

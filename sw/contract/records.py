@@ -43,7 +43,7 @@ class TransmitStatus(enum.IntEnum):
     #: An offload that is not granted to this ring.
     NOT_GRANTED = 9
     #: The translation bridge refused a read of the data (AXI DECERR); the bridge recorded the
-    #: fault.
+    #: fault, and the ring stops.
     MEMORY_REFUSED = 10
     #: The memory answered a read of the data with an error (AXI SLVERR).
     MEMORY_ERROR = 11

@@ -91,6 +91,9 @@ class RingStopReason(enum.IntEnum):
     COMPLETION_REFUSED = 2
     #: The doorbell announced more descriptors than the ring has entries.
     DOORBELL_RANGE = 3
+    #: A read of the data of a frame was refused (AXI DECERR). The completion of that frame tells of
+    #: it; frames behind it that had been started have completions too.
+    DATA_REFUSED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +111,7 @@ class IdentityVersion(Fields):
     #: Patch.
     patch: int = bits(0, 8)
     #: Minor.
-    minor: int = bits(8, 8)
+    minor: int = bits(8, 8, reset=1)
     #: Major.
     major: int = bits(16, 8, reset=1)
 
@@ -214,11 +217,15 @@ class ManagerInvalidateStatus(Fields):
 
 @dataclass(frozen=True, kw_only=True)
 class ManagerFaultStatus(Fields):
-    """Faults. Records queue in order; the oldest is shown."""
+    """Faults.
+
+    Records queue in order; the oldest is shown. There is always room for one record of each ring.
+    """
 
     #: A record is shown. Write 1 to drop it and show the next.
     valid: int = bits(0, 1)
-    #: Refused accesses whose record found the queue full, saturating. A write of any 1 clears it.
+    #: Refused accesses that left no record, because others took the room and one of the same ring
+    #: was among them; saturating. A write of any 1 clears it.
     lost: int = bits(16, 16)
 
 
@@ -295,6 +302,21 @@ class ManagerIotlbPrefetches(Fields):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManagerRingReset(Fields):
+    """Function-level reset of a ring, whatever its owner does.
+
+    The ring is disabled and drops what it holds, without completions: entries, and frames that have
+    not been read. Frames that wait for the MAC whole may leave. Afterwards the ring is as after
+    reset, but for its bases, size and offloads.
+    """
+
+    #: Write 1 to start. Reads 1 until nothing of the ring is under way: no access that it asked
+    #: for, or could still ask for, and no frame of it that is not whole. Until then it cannot be
+    #: enabled.
+    reset: int = bits(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ManagerBinding(Fields):
     """Binds a requester to its window; nothing else can."""
 
@@ -319,6 +341,12 @@ class ManagerPage:
         self.iotlb_misses = ReadOnlyRegister(bus, base + 0x48, ManagerIotlbMisses)
         self.faults = ReadOnlyRegister(bus, base + 0x50, ManagerFaults)
         self.iotlb_prefetches = ReadOnlyRegister(bus, base + 0x58, ManagerIotlbPrefetches)
+        self.ring_reset = Array(
+            lambda offset: ReadWriteRegister(bus, offset, ManagerRingReset),
+            offset=base + 0x80,
+            stride=0x04,
+            length=32,
+        )
         self.binding = Array(
             lambda offset: ReadWriteRegister(bus, offset, ManagerBinding),
             offset=base + 0x400,

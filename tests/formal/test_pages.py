@@ -131,13 +131,18 @@ class PageOfContract:
             written = later(m, self._writes(offset + word * WORD_BYTES), TO_REGISTER) & lane
             one = written & self._data[place]
             touches.append(one if field.write_one_clears else written)
-            if field.kind is FieldKind.STORAGE:
+            if field.write_one_sets:
+                m.d.sync += held[bit].eq((held[bit] & ~port.clear) | one)
+            elif field.kind is FieldKind.STORAGE:
                 with m.If(written):
                     m.d.sync += held[bit].eq(self._data[place])
             elif field.kind is FieldKind.PULSE:
                 m.d.sync += held[bit].eq(one)
             elif field.kind is FieldKind.STICKY:
                 m.d.sync += held[bit].eq((held[bit] & ~one) | port.set)
+        if field.clear and not field.write_one_sets:
+            with m.If(port.clear):
+                m.d.sync += held.eq(0)
         if field.modify:
             m.d.comb += Assert(port.modify == later(m, any_of(touches), 1), f"{path} modify")
         return held

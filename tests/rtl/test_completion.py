@@ -90,20 +90,22 @@ class Bench:
         self.refused = [0] * len(SIZES)
         self.discarded = [0] * len(SIZES)
         self.dropped = 0
+        self.data_refused = [0] * len(SIZES)
         self.cycle = 0
         self.taken: list[int] = []
 
     async def listen(self, ctx):
         """At each interrupt, read the record that must stand in memory by then."""
         dut = self.dut
-        async for _clk, _rst, completed, refused, discarded, dropped in ctx.tick().sample(
-            dut.completed, dut.refused, dut.discarded, dut.dropped
+        async for _clk, _rst, completed, refused, discarded, dropped, data in ctx.tick().sample(
+            dut.completed, dut.refused, dut.discarded, dut.dropped, dut.data_refused
         ):
             self.cycle += 1
             assert self.cycle < 20_000, f"completions are missing, seed {self.seed!r}"
             self.dropped += dropped
             assert (completed | refused | discarded).bit_count() <= 1
             for ring in range(len(SIZES)):
+                self.data_refused[ring] += data >> ring & 1
                 self.refused[ring] += refused >> ring & 1
                 self.discarded[ring] += discarded >> ring & 1
                 if completed >> ring & 1:
@@ -174,6 +176,8 @@ def test_each_frame_has_its_completion_in_order(data_width, idle, timing):
     for ring in range(len(SIZES)):
         records = [fields for number, fields in bench.completed if number == ring]
         assert records == [fields for _address, fields in expected(frames, ring)], seed
+        refused = [frame for frame in frames if frame.outcome[0] == STATUS.MEMORY_REFUSED]
+        assert bench.data_refused[ring] == sum(frame.ring == ring for frame in refused), seed
     assert bench.dropped == sum(frame.outcome[0] != STATUS.SUCCESS for frame in frames), seed
     for burst in bench.bus.write_bursts:
         assert burst.id == burst.user, seed

@@ -145,9 +145,24 @@ def test_an_unknown_name_is_answered_with_the_known_ones(look_up, message):
         ),
         (
             "default onwrite = woclr; default hw = rw;",
-            "default onwrite = woset; default hw = rw;",
-            "byway.adapter.ring[].interrupt_status.completion must have no onwrite but woclr, "
-            "not woset",
+            "default onwrite = wot; default hw = rw;",
+            "byway.adapter.ring[].interrupt_status.completion must have no onwrite but woclr "
+            "or woset, not wot",
+        ),
+        (
+            "onwrite = woset; hwclr; } reset",
+            "onwrite = woset; } reset",
+            "manager.ring_reset.0.reset must be software's and have hwclr to have woset",
+        ),
+        (
+            'desc = "A record is shown. Write 1 to drop it and show the next."; }',
+            "hwclr; }",
+            "manager.fault_status.valid must be held by the bank to have hwclr",
+        ),
+        (
+            'desc = "The ring runs."; hwclr; } enable[0:0] = 0;',
+            'desc = "The ring runs."; hwclr; } enable[0:0] = 1;',
+            "adapter.ring.0.control.enable must be 0 after reset to have hwclr",
         ),
         (
             "default onwrite = woclr; default hw = rw;",
@@ -155,12 +170,12 @@ def test_an_unknown_name_is_answered_with_the_known_ones(look_up, message):
             "adapter.ring.0.interrupt_status.completion must have woclr, as it has hwset",
         ),
         (
-            'desc = "The ring runs."; }',
+            'desc = "The ring runs."; hwclr; }',
             'desc = "The ring runs."; onwrite = woclr; }',
             "adapter.ring.0.control.enable must be hardware's, or have hwset, to have woclr",
         ),
         (
-            'desc = "The ring runs."; }',
+            'desc = "The ring runs."; hwclr; }',
             'desc = "The ring runs."; onread = rclr; }',
             "byway.adapter.ring[].control.enable must not change when it is read",
         ),
@@ -175,8 +190,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones(look_up, message):
             "doorbell must have pages of 4096 bytes for itself",
         ),
         (
-            'desc = "The ring runs."; } enable[0:0] = 0;',
-            'desc = "The ring runs."; } enable[0:0];',
+            'desc = "The ring runs."; hwclr; } enable[0:0] = 0;',
+            'desc = "The ring runs."; hwclr; } enable[0:0];',
             "adapter.ring.0.control.enable must have a reset value, as it is not external",
         ),
         (

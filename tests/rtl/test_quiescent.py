@@ -172,3 +172,20 @@ def test_a_stopped_ring_is_at_rest_with_what_it_holds(owner):
     owner.adapter.ring[0].control.write(enable=0)
     owner.settle()
     assert not owner.adapter.ring[0].status.read().active
+
+
+def test_it_is_low_while_a_ring_is_reset_and_rises_afterwards(owner):
+    """The reset waits for reads that the memory keeps waiting."""
+    owner.settle()
+    owner.post()
+    owner.levels(30)
+    owner.manager.ring_reset[0].write(reset=1)
+    while owner.manager.ring_reset[0].read().reset:
+        assert not any(owner.levels(5))
+    assert not owner.adapter.ring[0].control.read().enable
+    owner.settle()
+    assert all(owner.levels(50))
+    # Of a ring that does nothing the reset is over before its write is answered.
+    owner.manager.ring_reset[0].write(reset=1)
+    owner.settle()
+    assert all(owner.levels(50))

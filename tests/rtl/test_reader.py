@@ -49,8 +49,13 @@ class Run:
     slave: AXIMemoryBench
 
 
-def read(fragments, *, memory=None, timing=None, seed=0, idle=0.0, stall=0.0, **parameters) -> Run:
-    """Let a reader fetch `fragments`, tuples of (address, length, requester, last)."""
+def read(
+    fragments, *, memory=None, timing=None, seed=0, idle=0.0, stall=0.0, drop=None, **parameters
+) -> Run:
+    """Let a reader fetch `fragments`, tuples of (address, length, requester, last).
+
+    `drop` is a function that makes, of the reader, a coroutine that drives its ``drop``.
+    """
     dut = DmaReader(**parameters)
     rng = random.Random(seed)
     lanes = dut.data_width // 8
@@ -111,6 +116,8 @@ def read(fragments, *, memory=None, timing=None, seed=0, idle=0.0, stall=0.0, **
     sim = Simulator(dut)
     sim.add_clock(CYCLE)
     sim.add_testbench(slave.reads, background=True)
+    if drop is not None:
+        sim.add_testbench(drop(dut), background=True)
     sim.add_testbench(offer)
     sim.add_testbench(collect)
     sim.run()
@@ -191,6 +198,71 @@ def test_lengths_about_a_block_and_a_page(address, length):
     fragments = [(address, length, 7, 1)]
     memory = SparseMemory()
     check(read(fragments, memory=memory), fragments, memory)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_requester_that_is_dropped_nothing_more_is_asked_for(seed):
+    """Its bytes come all the same, each as from memory or as refused; others' come as ever."""
+    rng = random.Random(seed)
+    fragments = [
+        (address, length, rng.randrange(3), last)
+        for address, length, _requester, last in random_fragments(rng, 40, 1600)
+    ]
+    memory = SparseMemory()
+    dropped: list[int] = []  # In each cycle.
+
+    def drop(dut):
+        async def change(ctx):
+            while True:
+                ctx.set(dut.drop, rng.choice([0, 0b010, 0b110]))
+                for _cycle in range(rng.choice([1, 30, 300])):
+                    dropped.append(ctx.get(dut.drop))
+                    await ctx.tick()
+
+        return change
+
+    run = read(
+        fragments,
+        memory=memory,
+        timing=AWKWARD,
+        seed=seed,
+        stall=rng.choice([0.0, 0.4]),
+        drop=drop,
+        requesters=3,
+    )
+    requester_of = [
+        fragment[2] for fragment in fragments for _piece in reference([fragment], memory)
+    ]
+    expected = reference(fragments, memory)
+    missing = 0
+    for got, wanted, requester in zip(run.pieces, expected, requester_of, strict=True):
+        refused = got[3] == Resp.DECERR
+        assert got[1:3] == wanted[1:3], f"seed {seed}"
+        assert got[0] == wanted[0] if not refused else requester, f"seed {seed}"
+        missing += refused
+    assert missing, f"seed {seed}"
+
+    # What was asked for is as ever, but for the bursts left out; an address may wait on the bus
+    # from a time when it was wanted.
+    asked = [(burst.address, burst.beats, burst.user) for burst in run.slave.read_bursts]
+    remaining = iter(reference_bursts(fragments))
+    assert all(burst in remaining for burst in asked), f"seed {seed}"
+    for burst in run.slave.read_bursts:
+        recent = dropped[max(0, burst.cycle - 60) : burst.cycle]
+        assert not all(mask >> burst.user & 1 for mask in recent), f"seed {seed}"
+
+
+def test_a_requester_that_is_dropped_comes_at_nearly_a_piece_a_cycle():
+    def drop(dut):
+        async def always(ctx):
+            ctx.set(dut.drop, 1)
+
+        return always
+
+    run = read([(0x10000, 64 << 10, 0, 1)], drop=drop)
+    assert not run.slave.read_bursts
+    assert {error for _bytes, _start, _last, error in run.pieces} == {Resp.DECERR}
+    assert run.piece_cycles[-1] - run.piece_cycles[0] <= 8192 * 34 / 32
 
 
 def test_super_frame_in_one_fragment():

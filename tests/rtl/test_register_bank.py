@@ -72,6 +72,10 @@ def clears(field: FieldNode) -> bool:
     return field.get_property("onwrite") is OnWriteType.woclr
 
 
+def sets(field: FieldNode) -> bool:
+    return field.get_property("onwrite") is OnWriteType.woset
+
+
 def is_input(field: FieldNode) -> bool:
     """The hardware holds the field itself."""
     return field.is_hw_writable and not field.get_property("hwset")
@@ -144,7 +148,7 @@ def write_storage(values: Values, word: Word, data: int, strobe: int) -> None:
             path = field.get_path()
             ones = (mask >> field.low) & ((1 << field.width) - 1)
             written = ((data << word.base) >> field.low) & ones
-            values[path] = (values[path] & ~ones) | written
+            values[path] = written | (values[path] if sets(field) else values[path] & ~ones)
 
 
 def on_bus(values: Values, word: Word) -> int:
@@ -304,7 +308,7 @@ def test_modify_tells_of_each_write_of_the_field_when_its_value_is_new():
         values = reset_values(2, 4)
         drive_inputs(ctx, bank, values, rng, (2, 4))
         expected = []
-        order = [word for word in words(2, 4) if any(f in told for f, _ in word.fields())] * 25
+        order = [word for word in words(2, 4) if any(f in told for f, _ in word.fields())] * 40
         order += words(2, 4)
         rng.shuffle(order)
         for word in order:
@@ -399,6 +403,53 @@ def test_a_one_clears_only_its_own_sticky_bit_and_only_with_its_strobe():
         await assert_registers(ctx, software, values, (2, 4))
 
     run(test)
+
+
+def test_the_hardware_clears_whatever_software_writes_but_a_new_request():
+    """Its clear comes in each of the cycles around a write, for every field that has one."""
+    cleared = [field for field in fields(2, 4) if field.get_property("hwclr")]
+    assert any(sets(field) for field in cleared)
+    delay = 99
+    target = cleared[0]
+
+    async def hardware(ctx, bank):
+        since, was_ready = 0, 1
+        async for _clk, _rst, ready in ctx.tick().sample(bank.s_axil.wready):
+            since, was_ready = 0 if was_ready and not ready else since + 1, ready
+            ctx.set(port(bank, target).clear, since == delay)
+
+    async def test(ctx, bank, software, rng):
+        nonlocal delay, target
+        values = reset_values(2, 4)
+        for target in cleared:
+            path = target.get_path()
+            (word,) = [word for word in words(2, 4) if word.register == target.parent]
+            remains = []
+            for cycles in range(9):
+                delay = 99
+                if target.get_property("hwset"):
+                    ctx.set(port(bank, target).set, 1)
+                    await ctx.tick()
+                    ctx.set(port(bank, target).set, 0)
+                delay = cycles
+                await software.write(ctx, word.address, 0)  # Only clears it, if it is set.
+                await ctx.tick().repeat(9)
+                values[path] = 0
+                assert_ports(ctx, bank, values, (2, 4))
+                if target.get_property("hwset"):
+                    continue
+                await software.write(ctx, word.address, 1 << target.low)
+                await ctx.tick().repeat(9)
+                remains.append(ctx.get(port(bank, target).value))
+                delay = 0
+                await software.write(ctx, word.address, 0)
+                await ctx.tick().repeat(9)
+            # What was written after the clear remains; of what is written with it, a request.
+            if remains:
+                assert remains == sorted(remains, reverse=True), path
+                assert sum(remains) == (2 if sets(target) else 1), path
+
+    run(test, hardware=hardware, longest_stall=0)
 
 
 def test_reads_and_writes_go_on_at_the_same_time():

@@ -34,6 +34,8 @@ def field(name: str, low: int, width: int, reset: int | None) -> Field:
         writable=True,
         modify=False,
         write_one_clears=False,
+        write_one_sets=False,
+        clear=False,
         code=None,
     )
 

@@ -348,6 +348,93 @@ def test_refused_completion_drops_the_frames_not_yet_handed_on():
     bench.run(software)
 
 
+def test_refused_data_drops_the_frames_not_yet_handed_on_but_writes_completions():
+    bench = Bench()
+    dut = bench.dut
+    entries = request(1).entries() * 8
+
+    async def software(ctx):
+        await bench.enable(ctx)
+        await bench.doorbell(ctx, 8)
+        await bench.read(ctx, entries)
+        ctx.set(dut.taken_entries, 1)
+        await bench.pulse(ctx, dut.taken, 2)
+        await bench.pulse(ctx, dut.data_refused)
+        assert not ctx.get(dut.mute)
+        assert not ctx.get(dut.ready)
+        await ctx.tick()
+        assert ctx.get(dut.status.reason) == STOP.DATA_REFUSED
+
+        # It ends when the completions of those handed on are written.
+        ctx.set(dut.config.enable, 0)
+        await bench.pulse(ctx, dut.completed)
+        await ctx.tick().repeat(5)
+        assert ctx.get(dut.status.active)
+        await bench.pulse(ctx, dut.completed)
+        await ctx.tick().repeat(2)
+        assert not ctx.get(dut.status.active)
+
+    bench.run(software)
+
+
+@pytest.mark.parametrize("enabled", [0, 1])
+def test_a_reset_of_a_ring_that_does_nothing_is_over_at_once(enabled):
+    bench = Bench()
+    config, status = bench.dut.config, bench.dut.status
+
+    async def software(ctx):
+        # Enabled in the very cycle of the reset: it must not start.
+        ctx.set(config.enable, enabled)
+        ctx.set(config.reset, 1)
+        assert ctx.get(status.reset_done)
+        await ctx.tick()
+        ctx.set(config.enable, 0)
+        ctx.set(config.reset, 0)
+        await ctx.tick().repeat(5)
+        assert not ctx.get(status.active)
+        await bench.enable(ctx)
+        assert not ctx.get(bench.dut.mute)
+
+    bench.run(software)
+
+
+def test_a_reset_waits_for_what_is_under_way_and_drops_the_rest():
+    """For reads of entries, and for frames handed on, of which no completion is wanted."""
+    bench = Bench()
+    dut = bench.dut
+    config, status = dut.config, dut.status
+    entries = request(1).entries() * 8
+
+    async def software(ctx):
+        await bench.enable(ctx)
+        await bench.doorbell(ctx, 10)
+        await bench.read(ctx, entries)
+        ctx.set(dut.taken_entries, 1)
+        await bench.pulse(ctx, dut.taken)
+        ctx.set(config.reset, 1)
+        await ctx.tick()
+        ctx.set(config.enable, 0)
+        assert ctx.get(dut.mute)
+        assert not ctx.get(dut.ready)
+        assert not ctx.get(status.reset_done)
+        # The second block of entries had been asked for.
+        assert await bench.read(ctx, entries, fail=(0, 0)) == 2
+        await ctx.tick().repeat(5)
+        assert not ctx.get(dut.ready)
+        assert not ctx.get(status.reset_done)
+        await bench.pulse(ctx, dut.discarded)
+        await ctx.tick()
+        assert ctx.get(status.reset_done)
+        await ctx.tick()
+        ctx.set(config.reset, 0)
+        assert not ctx.get(status.stopped)
+        assert not ctx.get(status.consumer)
+        await bench.enable(ctx)
+        assert ctx.get(dut.opens)
+
+    bench.run(software)
+
+
 def test_muted_ring_is_active_while_a_frame_of_it_is_being_read():
     """That frame is still taken, and must not be counted in the ring's next life."""
     bench = Bench()

@@ -13,16 +13,18 @@ from byway.sim.rings_bench import AWKWARD, ENTRY_BYTES, RECORD_BYTES, RingBench,
 STOP = codes("ring_stop_reason")
 
 
-def stop_test(seed, first, *, expect, reason, disturb=None, fail=None):
+def stop_test(seed, first, *, reason, expect=None, disturb=None, fail=None, refuse=None):
     """Ring 0 stops after `expect` completions for `reason`; the other finishes; it starts again.
 
-    `fail` prepares the memory; `disturb` is a coroutine that does what a driver must not.
+    `fail` prepares the memory, `refuse` the path; `disturb` is a coroutine that does what a driver
+    must not. Without `expect` every frame that the path ended must have its completion.
     """
     rng = random.Random(seed)
     second = plain_requests(20)
     others = [random_request(rng, rng.getrandbits(32), bad=0.3) for _ in range(15)]
     rings = [RingBench(0, first), RingBench(1, others)]
     bench = RingsBench(rings, seed=seed, timing=AWKWARD, path_stall=0.1, errors=0.1, delay=20)
+    bench.refuse = refuse
     ring, status, config = rings[0], bench.dut.status[0], bench.dut.config[0]
     if fail is not None:
         fail(bench.memory, ring)
@@ -37,7 +39,7 @@ def stop_test(seed, first, *, expect, reason, disturb=None, fail=None):
         assert ctx.get(status.reason) == reason
         for _ in range(600):
             await ctx.tick()
-        assert ring.completions == ring.expected(expect)
+        assert ring.completions == ring.expected(len(ring.ends) if expect is None else expect)
         assert ring.stops == 1
         assert ctx.get(status.active)
 
@@ -105,6 +107,23 @@ def test_a_completion_that_is_refused_stops_its_ring_alone(response):
         reason=STOP.COMPLETION_REFUSED,
         fail=fail,
     )
+
+
+@pytest.mark.parametrize("refused", [0, 7])
+def test_refused_data_stops_its_ring_alone(refused):
+    """It is told by its frame's completion; frames started behind it have theirs, others none."""
+    first = [plain_request(number, 1 + number % 3) for number in range(40)]
+    ended = 0
+
+    def refuse(ring, number):
+        nonlocal ended
+        if ring.number or ring.requests is not first:
+            return False
+        ended = number
+        return number == refused
+
+    stop_test(f"data {refused}", first, reason=STOP.DATA_REFUSED, refuse=refuse)
+    assert refused < ended < len(first) - 1
 
 
 @pytest.mark.parametrize("producer", [20, 2, 0x8000])

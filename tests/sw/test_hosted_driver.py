@@ -72,7 +72,7 @@ def test_the_device_has_what_the_adapter_has(share):
     assert device.features.maximum_fragments == 31
     assert device.features.maximum_large_send == 65535
     assert device.features.mtu == 1500
-    assert device.granted.vital_product_data == b"RM\x0bbyway 1.0.0"
+    assert device.granted.vital_product_data == b"RM\x0bbyway 1.1.0"
 
 
 def test_the_user_is_told_of_the_link_once_whenever_it_attaches(share):
