@@ -24,6 +24,7 @@ from byway.sw.stack.network_device import DeviceUser, Features, Frame
 from byway.sw.vnic.codes import LinkState, VnicReturnCode
 from byway.sw.vnic.command_queue import CommandQueue
 from byway.sw.vnic.commands import (
+    FATAL_ERROR,
     ErrorIndication,
     LinkStateIndication,
     LogicalLinkState,
@@ -62,7 +63,9 @@ class HostedDriver:
     failure : str
         Why the last set-up failed; empty if it did not.
     errors : Counter
-        Error indications by cause.
+        Error indications by cause. After one that is not fatal the device goes on: frames that
+        were lost are told as such. A fatal one ends what was agreed, and the device is set up anew;
+        if it has sent no frame since it was set up last, only by `start`.
     """
 
     def __init__(self, end: VirtualEnd, mac: bytes, wishes: Wishes | None = None):
@@ -284,7 +287,7 @@ class HostedDriver:
         return self._receive_mapping
 
     def _give_up(self, error: Exception) -> None:
-        """End a set-up that cannot succeed, so that the server keeps nothing for this end."""
+        """End what cannot go on, so that the server keeps nothing for this end."""
         self.failure = str(error)
         self.closed()
         self._queue.close()
@@ -312,9 +315,18 @@ class HostedDriver:
     def _indicated(self, indication: ErrorIndication | LinkStateIndication) -> None:
         if isinstance(indication, ErrorIndication):
             self.errors[indication.cause] += 1
+            if indication.flags & FATAL_ERROR:
+                self._failed()
         elif self._transmit is not None:
             both = indication.physical == indication.logical == LinkState.UP
             self._set_link(both)
+
+    def _failed(self) -> None:
+        """Begin anew after a fatal error, unless that cannot be expected to help."""
+        is_worth_it = self._transmit is not None and self._transmit.sent > 0
+        self._give_up(SetUpError("the server met a fatal error"))
+        if is_worth_it:
+            self._queue.open()
 
     def _grant_changed(self) -> None:
         if self._transmit is not None:

@@ -50,6 +50,8 @@ class TransmitQueue:
     ----------
     unexpected : int
         Completions of frames that were not under way.
+    sent : int
+        Frames that have been sent.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class TransmitQueue:
         entries: int,
     ):
         self.unexpected = 0
+        self.sent = 0
         self._ledger = ledger
         self._grants = grants
         self._sender = sender
@@ -123,6 +126,7 @@ class TransmitQueue:
                 if outgoing is None:
                     self.unexpected += 1
                 elif code == VnicReturnCode.SUCCESS:
+                    self.sent += 1
                     self._settle(outgoing, FrameOutcome.SENT)
                 else:
                     lost = code in _LOST

@@ -16,7 +16,7 @@ from typing import Protocol
 from byway.sw.contract.registers import RingStopReason
 from byway.sw.hosting.hardware_interface import HardwareInterface
 from byway.sw.hosting.transmit_request import RingOffloads
-from byway.sw.hosting.transmit_ring import TransmitRing
+from byway.sw.hosting.transmit_ring import OnStopped, StopCause, TransmitRing
 from byway.sw.manager.adapter_sharing import AdapterAssignment
 from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.vnic.window import DmaWindow
@@ -71,7 +71,10 @@ class AdapterDriver:
     stops : Counter
         Times that the adapter stopped a ring, by ring and reason.
     faults : Counter
-        Accesses that the translation bridge refused, by ring.
+        Accesses that the translation bridge refused, by ring; those without a record, whoever's
+        they were, count for the rings that the partition manager reset with them.
+    resets : Counter
+        Times that the partition manager reset a ring, by ring.
     """
 
     def __init__(self, assignment: AdapterAssignment, *, ring_entries_log2: int = 10):
@@ -81,6 +84,7 @@ class AdapterDriver:
         self.malformed = 0
         self.stops: Counter[tuple[int, RingStopReason]] = Counter()
         self.faults: Counter[int] = Counter()
+        self.resets: Counter[int] = Counter()
         self._assignment = assignment
         self._hardware = HardwareInterface(assignment)
         self.capabilities = self._hardware.capabilities
@@ -99,7 +103,7 @@ class AdapterDriver:
             self.receive_buffer_length, align=PAGE_SIZE
         )
         self.partition.on_interrupt(assignment.interrupt, self._interrupt)
-        self.partition.on_interrupt(assignment.fault_interrupt, self._collect_faults)
+        self.partition.on_interrupt(assignment.fault_interrupt, self._take_resets)
         self._hardware.enable_transmitter()
 
     @property
@@ -116,7 +120,7 @@ class AdapterDriver:
     def open_own_ring(
         self,
         on_serviced: Callable[[], None],
-        on_stopped: Callable[[RingStopReason], None],
+        on_stopped: OnStopped,
     ) -> TransmitRing:
         """Return the ring of the owner's own traffic, with all that the adapter has.
 
@@ -133,7 +137,7 @@ class AdapterDriver:
         self,
         offloads: RingOffloads,
         on_serviced: Callable[[], None],
-        on_stopped: Callable[[RingStopReason], None],
+        on_stopped: OnStopped,
     ) -> TransmitRing | None:
         """Return a ring for a hosted partition, with `offloads` granted; None if none is left."""
         for number in range(OWN_RING + 1, self.capabilities.rings):
@@ -186,11 +190,12 @@ class AdapterDriver:
         number: int,
         offloads: RingOffloads,
         on_serviced: Callable[[], None],
-        on_stopped: Callable[[RingStopReason], None],
+        on_stopped: OnStopped,
     ) -> TransmitRing:
-        def stopped(reason: RingStopReason) -> None:
-            self.stops[number, reason] += 1
-            on_stopped(reason)
+        def stopped(cause: StopCause) -> None:
+            if isinstance(cause, RingStopReason):
+                self.stops[number, cause] += 1
+            on_stopped(cause)
 
         window = self._windows[number]
         ring = TransmitRing(
@@ -209,6 +214,12 @@ class AdapterDriver:
             if number in self._rings:
                 self._rings[number].service()
 
-    def _collect_faults(self) -> None:
-        while self._assignment.faults:
-            self.faults[self._assignment.faults.pop().requester] += 1
+    def _take_resets(self) -> None:
+        waiting = self._assignment.resets
+        while waiting:
+            number = next(iter(waiting))
+            reset = waiting.pop(number)
+            self.resets[number] += 1
+            self.faults[number] += (reset.fault is not None) + reset.more
+            if number in self._rings:
+                self._rings[number].was_reset(reset.fault)

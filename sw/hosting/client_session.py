@@ -7,18 +7,20 @@ of a client, however wrong, does more than fail; none reaches another client.
 Source: LoPAR, "Typical VNIC Protocol Flows"; patent, steps 630 and 640.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from byway.sw.contract.registers import RingStopReason
+from byway.sw.contract.registers import FaultReason
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.client_memory import ClientMemory
 from byway.sw.hosting.client_offer import ClientOffer
 from byway.sw.hosting.control_service import ControlService
 from byway.sw.hosting.data_path import DataPath, ServerPort
 from byway.sw.hosting.login_service import LoginService
+from byway.sw.hosting.transmit_ring import StopCause
+from byway.sw.manager.adapter_sharing import FaultRecord
 from byway.sw.manager.connection import ServerEnd
 from byway.sw.vnic import commands
 from byway.sw.vnic.codes import ErrorCause, LinkState, VnicReturnCode
@@ -30,6 +32,14 @@ __all__ = ["ClientSession"]
 
 _VERSION = 1
 _RESPONSE = 0x80
+_ERRORS_KEPT = 64
+
+_BLAME = {
+    FaultReason.READ_DENIED: ErrorCause.DEVICE_DRIVER_PROBLEM,
+    FaultReason.TABLE_ERROR: ErrorCause.BUS_PROBLEM,
+}
+"""Who is to blame for a refused access, if not the server: a client that has taken back memory from
+which the adapter was to read finds reading denied."""
 
 _Answer = commands.Message | VnicReturnCode
 
@@ -71,11 +81,16 @@ class ClientSession:
         Commands that were refused, by command byte and return code.
     unanswerable : int
         Responses to commands that were never sent.
+    errors : deque of StopCause
+        Why frames in the client's ring were lost, the latest of all; it was told each time by
+        ERROR_INDICATION.
     """
 
     def __init__(self, driver: AdapterDriver, end: ServerEnd, mac: bytes):
         self.refusals: Counter[tuple[int, VnicReturnCode]] = Counter()
         self.unanswerable = 0
+        self.errors: deque[StopCause] = deque(maxlen=_ERRORS_KEPT)
+        self._last_error = 0
         self._driver = driver
         self._mac = mac
         self._offer = ClientOffer(driver)
@@ -162,10 +177,15 @@ class ClientSession:
         self._login = LoginService(self._offer, self._memory, self._make_path)
         return commands.VersionExchangeResponse(_VERSION, VnicReturnCode.SUCCESS)
 
-    def _ring_stopped(self, reason: RingStopReason) -> None:
-        """Tell the client why frames were lost; its ring runs again."""
+    def _ring_stopped(self, cause: StopCause) -> None:
+        """Tell the client why frames were lost; its ring runs again, or the error is fatal."""
+        blame = ErrorCause.ADAPTER_PROBLEM
+        if isinstance(cause, FaultRecord):
+            blame = _BLAME.get(cause.reason, ErrorCause.FIRMWARE_PROBLEM)
+        self.errors.append(cause)
+        self._last_error += 1
+        is_fatal = self.path is not None and self.path.is_down
+        flags = commands.FATAL_ERROR if is_fatal else 0
         no_details = 0
-        indication = commands.ErrorIndication(
-            no_details, no_details, no_details, ErrorCause.ADAPTER_PROBLEM
-        )
+        indication = commands.ErrorIndication(flags, self._last_error, no_details, blame)
         self._queue.send(indication.pack())

@@ -1,15 +1,14 @@
 """What a client has between its login and its end: a ring, maps, and the services on its queues."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from byway.sw.contract.registers import RingStopReason
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.client_maps import ClientMaps
 from byway.sw.hosting.receive_service import ReceiveService
 from byway.sw.hosting.transmit_request import RingOffloads
+from byway.sw.hosting.transmit_ring import OnStopped
 from byway.sw.hosting.transmit_service import TransmitService
 from byway.sw.manager.connection import ServerEnd
 from byway.sw.vnic.queue import SubQueue, SubQueueSender
@@ -76,8 +75,8 @@ class DataPath:
         The connection with the client.
     agreement : Agreement
         What was agreed.
-    on_stopped : callable
-        Told why the adapter stopped the client's ring.
+    on_stopped : OnStopped
+        Told why the frames in the client's ring were lost.
 
     Attributes
     ----------
@@ -101,7 +100,7 @@ class DataPath:
         driver: AdapterDriver,
         port: ServerPort,
         agreement: Agreement,
-        on_stopped: Callable[[RingStopReason], None],
+        on_stopped: OnStopped,
     ):
         self.statistics = Statistics()
         self._driver = driver
@@ -142,6 +141,11 @@ class DataPath:
     def link_up(self) -> bool:
         """Frames pass."""
         return self._transmit.link_up
+
+    @property
+    def is_down(self) -> bool:
+        """The ring has stopped too often: frames pass again after the next login."""
+        return self._ring.down
 
     @property
     def malformed_elements(self) -> int:

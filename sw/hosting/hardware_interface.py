@@ -191,6 +191,11 @@ class HardwareRing:
         registers.interrupt_enable.write(completion=1, stopped=1)
         registers.control.write(enable=1)
 
+    @property
+    def enabled(self) -> bool:
+        """It has been enabled, and since then neither disabled nor reset."""
+        return bool(self._registers.control.read().enable)
+
     def disable(self) -> None:
         """Stop the ring in order: frames that the adapter has read are finished first.
 

@@ -4,13 +4,14 @@ The same adapter driver and the same descriptors as for hosted partitions, witho
 between: what sharing costs is the difference to this.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
 from byway.sw.contract.records import Completion, TransmitStatus
-from byway.sw.contract.registers import RingStopReason
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.transmit_request import DmaFragment, TransmitRequest, entries_of
+from byway.sw.hosting.transmit_ring import StopCause
 from byway.sw.stack.buffer_ring import BufferRing
 from byway.sw.stack.frame_ledger import FrameLedger, Mapping, MappingTable, Outgoing
 from byway.sw.stack.network_device import DeviceUser, Features, Frame, FrameOutcome
@@ -20,6 +21,7 @@ __all__ = ["OwnerDevice"]
 _ETHERNET_HEADER = 14
 _POOL_BYTES = 256 * 1024
 _MAPPINGS = 1024
+_ERRORS_KEPT = 64
 
 
 class OwnerDevice:
@@ -39,6 +41,9 @@ class OwnerDevice:
     mac : bytes
     features : Features
     link_up : bool
+        Frames flow; False once the ring has stopped too often.
+    errors : deque of StopCause
+        Why frames were lost, the latest of all.
     """
 
     def __init__(self, driver: AdapterDriver, mac: bytes, *, mtu: int = 1500):
@@ -46,6 +51,7 @@ class OwnerDevice:
         offloads = adapter.offloads
         self.mac = mac
         self.link_up = True
+        self.errors: deque[StopCause] = deque(maxlen=_ERRORS_KEPT)
         self._driver = driver
         self._user: DeviceUser | None = None
         self._ring = driver.open_own_ring(self._drained, self._stopped)
@@ -71,13 +77,21 @@ class OwnerDevice:
     @property
     def free_entries(self) -> int:
         """How many frames, of any number of fragments allowed, `transmit` takes now."""
+        if not self.link_up:
+            return 0
         largest = entries_of(self.features.maximum_fragments)
         return min(self._ring.free_entries // largest, self._ledger.room)
 
     def attach(self, user: DeviceUser) -> None:
         """Deliver to `user` from now on."""
         self._user = user
-        user.link_changed(True)
+        user.link_changed(self.link_up)
+
+    def restart(self) -> None:
+        """Take the link up again, with a new ring, after too many stops had taken it down."""
+        self._driver.close_ring(self._ring)
+        self._ring = self._driver.open_own_ring(self._drained, self._stopped)
+        self._set_link(True)
 
     def map(self, address: int, length: int) -> int:
         """Let the adapter read `length` bytes of the partition's memory at `address`."""
@@ -98,7 +112,7 @@ class OwnerDevice:
         for frame in frames:
             self._ledger.check(frame)
         taken = 0
-        for frame in frames:
+        for frame in frames if self.link_up else ():
             if entries_of(1 + len(frame.payload)) > self._ring.free_entries:
                 break
             outgoing = self._ledger.admit(frame)
@@ -130,8 +144,16 @@ class OwnerDevice:
         if self._user is not None:
             self._user.drained()
 
-    def _stopped(self, reason: RingStopReason) -> None:
-        """Nothing is left to do: the frames are told as lost, and the ring runs again."""
+    def _stopped(self, cause: StopCause) -> None:
+        """The frames have been told as lost. The ring runs again, or the link is down for good."""
+        self.errors.append(cause)
+        if self._ring.down:
+            self._set_link(False)
+
+    def _set_link(self, up: bool) -> None:
+        self.link_up = up
+        if self._user is not None:
+            self._user.link_changed(up)
 
     def _unmap(self, mapping: Mapping) -> None:
         self._ring.window.unmap(mapping.ioba, mapping.length)

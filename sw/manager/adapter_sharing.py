@@ -2,13 +2,13 @@
 
 It alone touches the manager page and the window page: it gives each requester of the adapter (each
 ring) a window with a table of TCEs in memory that no partition has, binds the two, makes the
-translation bridge forget what has changed, and collects the accesses that the bridge refused. The
-owner gets the pages of the register space that are its own, and nothing else of it.
+translation bridge forget what has changed, collects the accesses that the bridge refused, and
+resets rings. The owner gets the pages of the register space that are its own, and nothing else of
+it.
 
 Source: patent, method 600, step 210, and method 700, step 760.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -33,12 +33,20 @@ from byway.sw.manager.partition import Partition
 from byway.sw.manager.register_page import RegisterPage
 from byway.sw.manager.tables import AdapterWindow
 
-__all__ = ["FAULTS_KEPT", "AdapterAssignment", "AdapterSharing", "FaultRecord", "HardwareError"]
+__all__ = [
+    "FAULTS_KEPT",
+    "AdapterAssignment",
+    "AdapterSharing",
+    "FaultRecord",
+    "HardwareError",
+    "RingReset",
+]
 
 FAULTS_KEPT = 1024
 """Newest fault records that are kept; all are counted."""
 
 _INVALIDATION_POLLS = 10_000
+_RESET_POLLS = 100_000
 
 
 class HardwareError(Exception):
@@ -59,6 +67,18 @@ class FaultRecord:
     """I/O bus address."""
 
 
+@dataclass(frozen=True)
+class RingReset:
+    """Why the partition manager has reset a ring: its frames are lost, and it is disabled."""
+
+    fault: FaultRecord | None
+    """The latest access of it that was refused; None if none was, but a partition whose memory it
+    reached has ended."""
+    more: int
+    """Further refused accesses since the owner took note; those without a record, whoever's they
+    were, among them."""
+
+
 @dataclass
 class AdapterAssignment:
     """What the owner of the adapter has of it."""
@@ -75,9 +95,17 @@ class AdapterAssignment:
     interrupt: int
     """Interrupt source of the adapter's line."""
     fault_interrupt: int
-    """Interrupt source that announces refused accesses."""
-    faults: deque[FaultRecord] = field(default_factory=lambda: deque(maxlen=FAULTS_KEPT))
-    """Refused accesses, oldest first, for the owner to take away."""
+    """Interrupt source that announces rings that were reset."""
+    resets: dict[int, RingReset] = field(default_factory=dict)
+    """Rings that were reset, by number, for the owner to take away."""
+
+    def note_reset(self, ring: int, fault: FaultRecord | None, more: int) -> None:
+        """Note a reset for the owner, with what it has not taken note of yet."""
+        before = self.resets.get(ring)
+        if before is not None:
+            more += before.more + (fault is not None and before.fault is not None)
+            fault = fault or before.fault
+        self.resets[ring] = RingReset(fault, more)
 
 
 class AdapterSharing:
@@ -97,6 +125,7 @@ class AdapterSharing:
         self._hardware = hardware
         self._allocator = allocator
         self._manager_page = ManagerPage(hardware.registers, MANAGER_PAGE)
+        self._adapter_page = AdapterPage(hardware.registers, ADAPTER_PAGE)
         self._window_page = WindowPage(hardware.registers, WINDOW_PAGE)
         self._bit_bucket: TranslationControlEntry | None = None
 
@@ -156,12 +185,36 @@ class AdapterSharing:
         assignment = self.assignment
         for page in (assignment.identity_page, assignment.adapter_page, *assignment.doorbell):
             page.revoke()
-        rings = AdapterPage(self._hardware.registers, ADAPTER_PAGE).ring
         for window in self.windows:
+            self.reset_ring(window.number)
             self._close_window(window)
-            rings[window.number].control.write(enable=0)
         self.windows.clear()
         self.assignment = None
+
+    def reset_ring(self, number: int) -> None:
+        """Reset a ring; when this returns nothing of it is under way, and it is disabled.
+
+        Frames that were to leave before it do so: the transmitter runs meanwhile, whether or not
+        the owner lets it.
+
+        Raises
+        ------
+        HardwareError
+            The reset does not end.
+        """
+        register = self._manager_page.ring_reset[number]
+        transmitter = self._adapter_page.mac_control
+        register.write(reset=1)
+        enabled = transmitter.read().transmit_enable
+        if not enabled:
+            transmitter.write(transmit_enable=1)
+        for _ in range(_RESET_POLLS):
+            if not register.read().reset:
+                break
+        else:
+            raise HardwareError(f"ring {number} is being reset after {_RESET_POLLS} reads")
+        if not enabled:
+            transmitter.write(transmit_enable=0)
 
     def collect_faults(self) -> tuple[list[FaultRecord], int]:
         """Take fault records from the bridge, as many as are kept at most.

@@ -7,7 +7,7 @@ the client's window.
 Source: LoPAR, "Reliable Command/Response Transport Option" and "Subordinate CRQ Transport Option".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from byway.sw.manager.counters import Counters
@@ -127,11 +127,19 @@ class Transport:
         Where messages are counted.
     dispatcher
         Where receivers are interrupted, and sub-CRQs have their sources.
+    reset_rings
+        Ends whatever the rings of the adapter with these numbers are doing.
     """
 
-    def __init__(self, counters: Counters, dispatcher: Dispatcher):
+    def __init__(
+        self,
+        counters: Counters,
+        dispatcher: Dispatcher,
+        reset_rings: Callable[[Collection[int]], None],
+    ):
         self._counters = counters
         self._dispatcher = dispatcher
+        self._reset_rings = reset_rings
 
     def deliver(self, queue: Queue, irq: int, elements: Sequence[bytes]) -> bool:
         """Put all of `elements` into `queue` and interrupt its owner, or do nothing."""
@@ -147,12 +155,16 @@ class Transport:
     def free_crq(self, end: VirtualEnd, event: TransportEvent) -> None:
         """Deregister the CRQ of `end` with its sub-CRQs, and revoke the clones of the connection.
 
-        The partner is told by `event`, over the newest element if its queue is full.
+        Rings that reach a page through one are reset before, so that they end without a fault. The
+        partner is told by `event`, over the newest element if its queue is full.
         """
         registered = end.crq is not None
         end.crq = None
         for handle in list(end.sub_crqs):
             self.free_sub_crq(end, handle)
+        rings = end.rtce_table.rings
+        if rings:
+            self._reset_rings(rings)
         end.rtce_table.revoke_all()
         partner = end.partner
         if registered and partner is not None and partner.crq is not None:

@@ -32,3 +32,5 @@ class Counters:
     """Fault records read from the translation bridge."""
     faults_lost: int = 0
     """Refused accesses for which the bridge had no room to keep a record."""
+    ring_resets: int = 0
+    """Rings of the adapter that were reset: for a fault, or because a partition had ended."""

@@ -49,6 +49,10 @@ class Directory:
         """Let its owner name `window` by its LIOBN."""
         self._windows[window.liobn] = window
 
+    def remove_window(self, window: Window) -> None:
+        """Forget `window`."""
+        del self._windows[window.liobn]
+
     def add_end(self, end: VirtualEnd) -> None:
         """Let its owner name `end`, its window, and its second pane if it has one."""
         self._ends[end.unit] = end

@@ -98,6 +98,13 @@ class Dispatcher:
         for number in [n for n, source in self._sources.items() if source.owner is owner]:
             self.remove_source(number)
 
+    def mask_sources_of(self, owner: "Partition") -> None:
+        """Take the handlers of every source of `owner`; pulses that wait are dropped."""
+        for number, source in self._sources.items():
+            if source.owner is owner:
+                source.handler = None
+                self._pending.pop(number, None)
+
     def handle(self, owner: "Partition", source: int, handler: Callable[[], None] | None) -> None:
         """Let `handler` run at each interrupt of `source`; None masks the source.
 

@@ -5,7 +5,7 @@ here; partitions reach it through their hcalls alone.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from byway.sw.hardware import Hardware
 from byway.sw.manager.adapter_sharing import (
@@ -70,7 +70,7 @@ class PartitionManager:
         self._allocator = PageAllocator(hardware.memory)
         self._directory = Directory()
         self._dispatcher = Dispatcher(self.counters, on_crossing)
-        self._transport = Transport(self.counters, self._dispatcher)
+        self._transport = Transport(self.counters, self._dispatcher, self._reset_rings)
         self._sharing = AdapterSharing(hardware, self._allocator)
         self._services = HcallServices(
             memory=hardware.memory,
@@ -204,26 +204,37 @@ class PartitionManager:
         """End `partition`, whatever it was doing; its partners are told that it failed.
 
         When this returns nothing reaches its memory any more: not its partners, and not the
-        adapter, neither by its own windows nor by clones.
+        adapter, neither by its own windows nor by clones. Rings that did are reset.
 
         Raises
         ------
         ValueError
             When the partition has ended already.
         """
-        self._require_running(partition)
+        self._take_everything_from(partition)
         for end in self._directory.ends_of(partition):
-            self._transport.free_crq(end, TransportEvent.PARTNER_FAILED)
             if end.partner is not None:
                 end.partner.partner = None
-            # The partner still knows the window, and its pages will be another's.
-            end.window.replace(0, [UNMAPPED] * end.window.pages)
-        if self._sharing.assignment and self._sharing.assignment.owner is partition:
-            self._sharing.release()
         self._directory.remove_all_of(partition)
         self._dispatcher.remove_sources_of(partition)
         self.partitions.remove(partition)
         self._allocator.free(partition.memory.release())
+
+    def restart(self, partition: Partition) -> None:
+        """Let `partition` begin anew after its software has vanished, whatever it was doing.
+
+        Everything that the software had registered is taken back, as `terminate` does: queues,
+        translations, handlers, the adapter if it was the owner. Its virtual adapters stay; their
+        partners are told that it failed. Its memory is zeroed, and nothing of it is allocated.
+
+        Raises
+        ------
+        ValueError
+            When the partition has ended.
+        """
+        self._take_everything_from(partition)
+        self._dispatcher.mask_sources_of(partition)
+        partition.memory.clear()
 
     def dispatch(self) -> bool:
         """Present interrupts to partitions until all is quiet; return whether anything ran.
@@ -233,7 +244,9 @@ class PartitionManager:
         """
         ran = False
         for _ in range(_INTERRUPTS_PER_DISPATCH):
-            ran |= self._collect_faults()
+            if self._hardware.manager_interrupt:
+                self._reset_rings()
+                ran = True
             assignment = self._sharing.assignment
             if assignment and self._hardware.adapter_interrupt:
                 self._dispatcher.pulse(assignment.interrupt)
@@ -246,17 +259,60 @@ class PartitionManager:
         if partition not in self.partitions:
             raise ValueError(f"partition {partition.name} has ended")
 
-    def _collect_faults(self) -> bool:
-        if not self._hardware.manager_interrupt:
-            return False
-        records, lost = self._sharing.collect_faults()
-        self.faults += records
-        self.counters.faults += len(records)
+    def _take_everything_from(self, partition: Partition) -> None:
+        """End what `partition` has to do with others; nothing reaches its memory afterwards."""
+        self._require_running(partition)
+        for end in self._directory.ends_of(partition):
+            self._transport.free_crq(end, TransportEvent.PARTNER_FAILED)
+            # The partner still knows the window, and its pages will be another's.
+            end.window.replace(0, [UNMAPPED] * end.window.pages)
+        assignment = self._sharing.assignment
+        if assignment and assignment.owner is partition:
+            for window in self._sharing.windows:
+                self._directory.remove_window(window)
+            self._sharing.release()
+            for source in (assignment.interrupt, assignment.fault_interrupt):
+                self._dispatcher.remove_source(source)
+            self._reset_rings()
+
+    def _reset_rings(self, ended: Collection[int] = ()) -> None:
+        """Reset rings that have `ended`, and those that are refused something, and tell the owner.
+
+        A ring that is reset stays so until its owner enables it. So each is reset once, and every
+        record of it that comes meanwhile is of the time before.
+        """
+        assignment = self._sharing.assignment
+        found: dict[int, list[FaultRecord]] = {ring: [] for ring in ended}
+        done: set[int] = set()
+        lost = self._collect_faults(found)
+        if not assignment:
+            return
+        while due := sorted(found.keys() - done):
+            for ring in due:
+                self._sharing.reset_ring(ring)
+                done.add(ring)
+            lost += self._collect_faults(found)
+        self.counters.ring_resets += len(done)
+        for ring, records in found.items():
+            further = max(0, len(records) - 1) + lost
+            assignment.note_reset(ring, records[-1] if records else None, further)
+        if found:
+            self._dispatcher.pulse(assignment.fault_interrupt)
+
+    def _collect_faults(self, found: dict[int, list[FaultRecord]]) -> int:
+        """Add every fault record to those `found` of its ring; return how many were lost."""
+        lost = 0
+        while True:
+            records, lost_now = self._sharing.collect_faults()
+            lost += lost_now
+            if not records:
+                break
+            for record in records:
+                found.setdefault(record.requester, []).append(record)
+            self.faults += records
+            self.counters.faults += len(records)
         self.counters.faults_lost += lost
-        if self._sharing.assignment:
-            self._sharing.assignment.faults += records
-            self._dispatcher.pulse(self._sharing.assignment.fault_interrupt)
-        return True
+        return lost
 
 
 def _pages(window_bytes: int) -> int:

@@ -209,6 +209,13 @@ class PartitionMemory:
         """Logical page that lies in `physical_page`; None when it is not this partition's."""
         return self._logical_by_physical.get(physical_page)
 
+    def clear(self) -> None:
+        """Zero the memory, and take back all that was allocated of it."""
+        for page in self._pages:
+            self._physical.write(page * PAGE_SIZE, bytes(PAGE_SIZE))
+        self._free = [(PAGE_SIZE, self.size)] if self.size > PAGE_SIZE else []
+        self._allocated.clear()
+
     def release(self) -> list[int]:
         """End the memory: it has no bytes any more. Return the physical pages it had."""
         pages, self._pages = self._pages, []

@@ -102,6 +102,12 @@ class RtceTable(VirtualWindow):
         """Whether the adapter can reach any page through a clone."""
         return any(self.live_clone(index) for index in self._clones)
 
+    @property
+    def rings(self) -> frozenset[int]:
+        """Rings of the adapter that can reach a page through a clone."""
+        clones = map(self.live_clone, self._clones)
+        return frozenset(clone.window.number for clone in clones if clone)
+
     def clone(self, index: int, target: Clone) -> None:
         """Clone the entry at `index`, which is mapped and has no live clone, into `target`."""
         target.window.store({target.index: self.entry(index)})

@@ -21,6 +21,7 @@ from byway.sw.vnic.codes import (
 )
 
 __all__ = [
+    "FATAL_ERROR",
     "ChangeMacAddress",
     "ChangeMacAddressResponse",
     "ControlIpOffload",
@@ -56,6 +57,9 @@ __all__ = [
     "initialisation",
     "refusal",
 ]
+
+FATAL_ERROR = 0x80
+"""Flag of an error indication: the server does nothing more for the client until the next login."""
 
 _RESPONSE = 0x80
 _ELEMENT = 16
@@ -344,7 +348,7 @@ class RequestUnmapResponse(Message, command=Command.REQUEST_UNMAP, layout="xB8xB
 
 @dataclass(frozen=True)
 class ErrorIndication(Message, command=Command.ERROR_INDICATION, layout="BxIIH2x"):
-    """The server met an error; sent unasked. `flags` 0x80: fatal."""
+    """The server met an error; sent unasked. `flags`: 0 or `FATAL_ERROR`."""
 
     flags: int
     error_id: int

@@ -201,6 +201,7 @@ class AdapterModel:
         everything = dict.fromkeys((*functions, "scatter_gather"), 1)
         self.capabilities = IdentityCapabilities(**(everything | capabilities))
         self.page = AdapterModelPage(self)
+        hardware.bridge.on_reset = lambda ring: self.reset(self.rings[ring])
         pages = hardware.registers.pages
         pages[IDENTITY_PAGE // PAGE_SIZE] = IdentityModel(rings, self.capabilities)
         pages[ADAPTER_PAGE // PAGE_SIZE] = self.page
@@ -226,6 +227,16 @@ class AdapterModel:
         elif not enable:
             self.run_ring(ring)
             ring.active = False
+
+    def reset(self, ring: RingModel) -> None:
+        """Reset a ring as the partition manager asks for."""
+        registers = self.page.registers.ring[ring.number]
+        registers.control.write(enable=0)
+        registers.interrupt_enable.write()
+        ring.active, ring.stopped, ring.reason = False, False, RingStopReason.NONE
+        ring.producer = ring.consumer = ring.completed = 0
+        ring.causes = RingInterruptStatus()
+        self.update_interrupt()
 
     def doorbell(self, ring: RingModel, producer: int) -> None:
         self.doorbells[ring.number] += 1
@@ -281,7 +292,10 @@ class AdapterModel:
             else:
                 segments = list(finish(frame, descriptor))
                 self.wire += [(ring.number, segment) for segment in segments]
-        return self.complete(ring, descriptor.correlator, status, len(segments))
+        completed = self.complete(ring, descriptor.correlator, status, len(segments))
+        if completed and status is TransmitStatus.MEMORY_REFUSED:
+            self.stop(ring, RingStopReason.DATA_REFUSED)
+        return completed and not ring.stopped
 
     def read_entry(self, ring: RingModel) -> bytes | None:
         base = self.page.registers.ring[ring.number].descriptor_base.read().page * PAGE_SIZE

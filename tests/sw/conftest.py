@@ -25,6 +25,7 @@ from byway.sw.contract.registers import (
     MANAGER_PAGE,
     PAGE_SIZE,
     WINDOW_PAGE,
+    AdapterPage,
     FaultReason,
     IdentityGeometry,
     IdentityPage,
@@ -37,6 +38,7 @@ from byway.sw.contract.registers import (
     ManagerInvalidatePage,
     ManagerInvalidateStatus,
     ManagerPage,
+    ManagerRingReset,
     WindowControl,
     WindowPage,
     WindowSize,
@@ -51,6 +53,7 @@ from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.manager.vioctl import VioSubfunction
 
 FAULT_QUEUE = 4
+"""Records kept besides one of each requester."""
 BUSY_READS = 3
 
 
@@ -151,6 +154,10 @@ class FakeBridge(StoragePage):
         self._fault_record = offset_of(ManagerPage, "fault_record")
         self._fault_address = offset_of(ManagerPage, "fault_address")
         self._interrupt_enable = offset_of(ManagerPage, "interrupt_enable")
+        self._resets = {offset_of(ManagerPage, "ring_reset", ring): ring for ring in range(32)}
+        self._resetting = 0
+        self.resets: list[int] = []
+        self.on_reset: Callable[[int], None] = lambda ring: None
         self.windows = StoragePage()
 
     @property
@@ -165,6 +172,10 @@ class FakeBridge(StoragePage):
                 if not self._busy:
                     self._forget()
             return ManagerInvalidateStatus(busy=busy).to_int()
+        if offset in self._resets:
+            busy = self._resetting > 0
+            self._resetting -= busy and not self.stuck
+            return ManagerRingReset(reset=busy).to_int()
         if offset == self._invalidate:
             return super().read(offset) & ~ManagerInvalidate(start=1).to_int()
         if offset == self._fault_status:
@@ -182,6 +193,11 @@ class FakeBridge(StoragePage):
                 if command.start:
                     self.invalidations.append(command)
                     self._busy = BUSY_READS
+        elif offset in self._resets:
+            if ManagerRingReset.from_int(value).reset:
+                self.resets.append(self._resets[offset])
+                self.on_reset(self._resets[offset])
+                self._resetting = BUSY_READS
         elif offset == self._fault_status:
             status = ManagerFaultStatus.from_int(value)
             if status.valid and self.fault_queue:
@@ -208,7 +224,9 @@ class FakeBridge(StoragePage):
         if reason is None:
             return entry.rpn * PAGE_SIZE + within
         window = binding.window if binding.valid else 0
-        if len(self.fault_queue) < FAULT_QUEUE:
+        others = len({fault.requester for fault in self.fault_queue})
+        is_first = all(fault.requester != requester for fault in self.fault_queue)
+        if is_first or len(self.fault_queue) - others < FAULT_QUEUE:
             self.fault_queue.append(Fault(requester, window, reason, write, ioba))
         else:
             self.lost += 1
@@ -310,6 +328,8 @@ class FakeHardware:
         self.registers = FakeRegisters(known, ADAPTER_PAGE // PAGE_SIZE + 2 + rings)
         self.adapter_interrupt = False
         self.time_ns = 0
+        adapter = AdapterPage(self.registers, ADAPTER_PAGE)
+        self.bridge.on_reset = lambda ring: adapter.ring[ring].control.write(enable=0)
 
     @property
     def manager_interrupt(self) -> bool:

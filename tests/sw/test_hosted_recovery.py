@@ -12,9 +12,10 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from byway.sw.contract.registers import RingStopReason
+from byway.sw.contract.registers import FaultReason, RingStopReason
+from byway.sw.hosting.transmit_ring import CREDIT
 from byway.sw.stack.network_device import Frame, FrameOutcome
-from byway.sw.vnic.codes import LinkState
+from byway.sw.vnic.codes import ErrorCause, LinkState
 
 SENT, LOST = FrameOutcome.SENT, FrameOutcome.LOST
 CONTENT = bytes((7 * n + n // 251) % 256 for n in range(50_000))
@@ -78,6 +79,77 @@ def test_a_stopped_ring_is_told_and_runs_again(share):
     machine.manager.dispatch()
     assert outcomes[-1] is SENT
     assert machine.driver.stops == {(1, RingStopReason.DESCRIPTOR_REFUSED): 1}
+
+
+def test_refused_memory_is_told_and_the_ring_comes_back(share):
+    """The client takes memory back without asking: its frames are lost, it is told, it goes on."""
+    machine = share.machine(clients=2)
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(device, CONTENT)
+    taken_back = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    end = machine.connections[0].client
+    rpn = end.owner.memory.physical_page(taken_back.address // 4096 + 1)
+    entries = range(end.window.pages)
+    (index,) = [page for page in entries if end.window.entry(page).rpn == rpn]
+    end.owner.hcalls.h_put_tce(end.liobn, index * 4096, 0)
+    machine.model.paused = True
+    device.transmit(
+        [
+            share.tcp_frame((piece,), outcomes, mss=1448)
+            for piece in (fragment, taken_back, fragment)
+        ]
+    )
+    machine.manager.dispatch()
+    machine.model.paused = False
+    machine.model.run()
+    machine.manager.dispatch()
+    assert outcomes == [SENT, FrameOutcome.REFUSED, LOST]
+    assert device.errors == {ErrorCause.DEVICE_DRIVER_PROBLEM: 1}
+    (fault,) = machine.sessions[0].errors
+    assert (fault.requester, fault.reason) == (1, FaultReason.READ_DENIED)
+    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+    machine.manager.dispatch()
+    assert outcomes[-1] is SENT
+    assert device.link_up
+
+
+@pytest.mark.parametrize("sends", [0, 3])
+def test_a_device_whose_frames_all_fault_is_set_up_anew_if_it_ever_sent(share, sends):
+    """The server takes its ring down, which is fatal; another client does not notice."""
+    machine = share.machine(clients=2, rings=3)
+    device = machine.device()
+    user = share.Recorder()
+    device.attach(user)
+    outcomes: list[FrameOutcome] = []
+    taken_back = machine.payload(device, CONTENT)
+    machine.manager.dispatch()
+    for _ in range(sends):
+        device.transmit([Frame(share.header(0), on_complete=outcomes.append)])
+        machine.manager.dispatch()
+    end = machine.connections[0].client
+    pages = {end.owner.memory.physical_page(taken_back.address // 4096 + n) for n in range(5)}
+    for index in range(end.window.pages):
+        if end.window.entry(index).rpn in pages:
+            end.owner.hcalls.h_put_tce(end.liobn, index * 4096, 0)
+    for _ in range(CREDIT + 1):
+        device.transmit([share.tcp_frame((taken_back,), outcomes, mss=1448)])
+        machine.manager.dispatch()
+    assert outcomes[:sends] == [SENT] * sends
+    assert SENT not in outcomes[sends:]
+    assert len(outcomes) == sends + CREDIT + 1
+    assert device.errors == {ErrorCause.DEVICE_DRIVER_PROBLEM: CREDIT + 1}
+    if sends:
+        assert user.links == [True, False, True]
+    else:
+        assert user.links == [True, False]
+        assert device.failure == "the server met a fatal error"
+        assert machine.driver.free_rings == 2
+        device.start()
+        machine.manager.dispatch()
+        assert user.links == [True, False, True]
+    share.assert_other_client_sends(machine)
 
 
 def test_the_wire_going_down_takes_the_link_down(share):
@@ -162,6 +234,9 @@ def test_a_server_that_sends_rubbish_is_survived(share, seed):
     machine.sessions[0].reset()
     machine.model.paused = False
     machine.manager.dispatch()
+    if device.failure:  # Some of the rubbish was an error that is fatal.
+        device.start()
+        machine.manager.dispatch()
     assert len(outcomes) == taken
     assert device.link_up
 

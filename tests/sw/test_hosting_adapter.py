@@ -6,6 +6,7 @@ partition sends on its ring, byte for byte.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from byway.sw.contract.records import Completion, TransmitStatus
 from byway.sw.contract.registers import (
     IDENTITY_PAGE,
     PAGE_SIZE,
+    FaultReason,
     IdentityIdentifier,
     IdentityVersion,
     RingStopReason,
@@ -21,11 +23,13 @@ from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.hardware_interface import HardwareInterface
 from byway.sw.hosting.owner_device import OwnerDevice
 from byway.sw.hosting.transmit_request import DmaFragment, RingOffloads, TransmitRequest
-from byway.sw.manager.adapter_sharing import HardwareError
+from byway.sw.hosting.transmit_ring import CREDIT, FRAMES_PER_CREDIT, StopCause
+from byway.sw.manager.adapter_sharing import FaultRecord, HardwareError
 from byway.sw.methods import method_600, station_address
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome
 
 SENT, REFUSED, LOST = FrameOutcome.SENT, FrameOutcome.REFUSED, FrameOutcome.LOST
+NOT_MAPPED = (DmaFragment(0x100000, 60),)
 CONTENT = bytes((3 * n + n // 255) % 256 for n in range(20_000))
 
 
@@ -34,7 +38,7 @@ class User:
 
     def __init__(self, driver: AdapterDriver, offloads: RingOffloads | None = None):
         self.statuses: list[TransmitStatus | None] = []
-        self.stops: list[RingStopReason] = []
+        self.stops: list[StopCause] = []
         self.services = 0
         ring = driver.open_ring(offloads or RingOffloads(), self.serviced, self.stops.append)
         assert ring is not None
@@ -47,7 +51,7 @@ class User:
     def done(self, completion: Completion | None) -> None:
         self.statuses.append(None if completion is None else completion.status)
 
-    def post(self, length: int = 60, **changes) -> None:
+    def post(self, length: int = 60, **changes: Any) -> None:
         request = TransmitRequest(fragments=(DmaFragment(self.memory.ioba, length),))
         self.ring.post(replace(request, **changes), self.done)
 
@@ -160,7 +164,13 @@ def test_what_the_adapter_refuses_is_told(machine, changes, status):
     user.post()
     user.ring.kick()
     machine.manager.dispatch()
-    assert user.statuses == [status, TransmitStatus.SUCCESS]
+    # For refused data the ring is reset, and begins anew.
+    behind = None if status is TransmitStatus.MEMORY_REFUSED else TransmitStatus.SUCCESS
+    assert user.statuses == [status, behind]
+    user.post()
+    user.ring.kick()
+    machine.manager.dispatch()
+    assert user.statuses[2:] == [TransmitStatus.SUCCESS]
 
 
 @pytest.mark.parametrize(
@@ -198,8 +208,65 @@ def test_a_descriptor_ring_that_cannot_be_read_stops_the_ring_for_good_reason(ma
     user.ring.kick()
     machine.manager.dispatch()
     assert user.statuses == [None]
-    assert user.stops == [RingStopReason.DESCRIPTOR_REFUSED]
-    assert machine.driver.faults == {1: 1}
+    (fault,) = user.stops
+    assert fault == machine.manager.faults[0]
+    assert isinstance(fault, FaultRecord)
+    assert fault.reason is FaultReason.NOT_MAPPED
+    assert machine.driver.faults == machine.driver.resets == {1: 1}
+
+
+def test_a_ring_that_does_little_but_fault_is_left_down_until_it_is_opened_again(machine):
+    user, other = User(machine.driver), User(machine.driver)
+    for _ in range(CREDIT + 1):
+        assert not user.ring.down
+        user.post(fragments=NOT_MAPPED)
+        user.ring.kick()
+        machine.manager.dispatch()
+    assert user.ring.down
+    assert len(user.stops) == machine.driver.resets[1] == CREDIT + 1
+    user.statuses.clear()
+    for _ in range(3):
+        user.post(fragments=NOT_MAPPED)
+        user.ring.kick()
+        machine.manager.dispatch()
+    assert user.statuses == [None] * 3
+    assert machine.driver.resets[1] == CREDIT + 1
+    other.post()
+    other.ring.kick()
+    machine.manager.dispatch()
+    assert other.statuses == [TransmitStatus.SUCCESS]
+    machine.driver.close_ring(user.ring)
+    again = User(machine.driver)
+    again.post()
+    again.ring.kick()
+    machine.manager.dispatch()
+    assert again.statuses == [TransmitStatus.SUCCESS]
+
+
+def test_frames_that_are_sent_make_up_for_faults(machine):
+    user = User(machine.driver)
+    for _ in range(3 * CREDIT):
+        for _ in range(FRAMES_PER_CREDIT):
+            user.post()
+        user.ring.kick()
+        machine.manager.dispatch()
+        user.post(fragments=NOT_MAPPED)
+        user.ring.kick()
+        machine.manager.dispatch()
+    assert not user.ring.down
+
+
+def test_news_of_a_reset_that_comes_late_costs_nobody_a_frame(machine):
+    """The ring has been enabled again since."""
+    user = User(machine.driver)
+    machine.model.paused = True
+    user.post()
+    user.ring.kick()
+    user.ring.was_reset(None)
+    machine.model.run()
+    machine.manager.dispatch()
+    assert user.statuses == [TransmitStatus.SUCCESS]
+    assert user.stops == []
 
 
 def test_a_ring_that_does_not_become_idle_is_a_hardware_failure(machine, monkeypatch):
@@ -301,6 +368,30 @@ def test_the_owners_frames_are_told_when_refused_or_lost(share):
     machine.model.stop(machine.model.rings[0], RingStopReason.DESCRIPTOR_REFUSED)
     machine.manager.dispatch()
     assert outcomes == [REFUSED, LOST]
+    assert list(device.errors) == [RingStopReason.DESCRIPTOR_REFUSED]
+
+
+def test_the_owners_link_goes_down_after_too_many_faults_and_up_again(share):
+    machine = share.machine()
+    device = OwnerDevice(machine.driver, share.MACS[0])
+    user = share.Recorder()
+    device.attach(user)
+    fragment = owner_payload(machine, device, CONTENT)
+    window = machine.assignment.liobn[0]
+    outcomes: list[FrameOutcome] = []
+    # The owner takes memory back behind its own driver.
+    for page in range(0, 1 << 20, PAGE_SIZE):
+        machine.hosting.hcalls.h_put_tce(window, page, 0)
+    for _ in range(CREDIT + 1):
+        device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
+        machine.manager.dispatch()
+    assert SENT not in outcomes
+    assert len(outcomes) == len(device.errors) == CREDIT + 1
+    assert user.links == [True, False]
+    assert device.free_entries == device.transmit([Frame(share.header(0))]) == 0
+    device.restart()
+    assert user.links == [True, False, True]
+    assert device.free_entries
 
 
 def test_mapping_what_is_not_there_is_refused(share):

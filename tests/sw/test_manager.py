@@ -14,7 +14,7 @@ from byway.sw.contract.registers import (
     ManagerPage,
     WindowPage,
 )
-from byway.sw.manager.adapter_sharing import FaultRecord, HardwareError
+from byway.sw.manager.adapter_sharing import FaultRecord, HardwareError, RingReset
 from byway.sw.manager.manager import PartitionManager
 from byway.sw.manager.memory import PartitionFault
 from byway.sw.manager.return_codes import ReturnCode
@@ -105,7 +105,7 @@ def test_an_invalidation_that_never_ends_is_a_failure_of_the_hardware(shared):
 def test_refused_accesses_are_recorded_counted_and_told_to_the_owner(shared):
     told = []
     adapter, faults = shared.adapter, shared.manager.faults
-    shared.hosting.on_interrupt(adapter.fault_interrupt, lambda: told.append(len(adapter.faults)))
+    shared.hosting.on_interrupt(adapter.fault_interrupt, lambda: told.append(dict(adapter.resets)))
     hardware = shared.hardware
     far = 0x1_2345_6789_A000
     hardware.dma_read(0, far, 4)
@@ -117,14 +117,26 @@ def test_refused_accesses_are_recorded_counted_and_told_to_the_owner(shared):
             requester=1, window=1, reason=FaultReason.NOT_MAPPED, write=True, address=0x3008
         ),
     ]
-    assert list(faults) == list(adapter.faults) == expected
-    assert told == [2]
-    for _ in range(7):
+    assert list(faults) == expected
+    assert told == [{fault.requester: RingReset(fault, 0) for fault in expected}]
+    assert hardware.bridge.resets == [0, 1]
+    adapter.resets.clear()
+
+    # A storm of one ring is told to the owner as one reset, and every access of it is counted.
+    for _ in range(10):
         hardware.dma_read(1, 0, 1)
+    hardware.dma_read(0, far, 4)
     shared.manager.dispatch()
-    assert len(faults) == 2 + 4
+    assert len(faults) == 2 + 5 + 1
+    assert hardware.bridge.resets == [0, 1, 0, 1]
+    assert adapter.resets[1] == RingReset(faults[-2], 4 + 5)
+    assert adapter.resets[0].fault == faults[-1]
+    # What the owner has not taken note of yet is kept.
+    hardware.dma_read(1, 0x5000, 1)
+    shared.manager.dispatch()
+    assert adapter.resets[1] == RingReset(faults[-1], 10)
     counters = shared.manager.counters
-    assert (counters.faults, counters.faults_lost) == (6, 3)
+    assert (counters.faults, counters.faults_lost, counters.ring_resets) == (9, 5, 5)
     assert not hardware.manager_interrupt
     assert not shared.manager.dispatch()
 
