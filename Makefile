@@ -7,13 +7,14 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test prove lint types contract reference timing bench-engines bench-live clean help
+.PHONY: demo test prove deaths lint types contract reference timing bench-engines bench-live clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [FILE=path]  send a file from a hosted partition to the wire; results in out/demo/"
 	@echo "make test              lint, types, import rules, contract drift, every test"
 	@echo "make prove             every property, proved without a bound; out/prove.json"
+	@echo "make deaths            a thousand partitions and drivers that vanish in mid-transfer"
 	@echo "make contract          regenerate what software uses of the contract"
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
@@ -34,6 +35,9 @@ test: lint types $(READY)
 
 prove: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -q tests/formal --proofs out/prove.json
+
+deaths: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal -q tests/sim/test_death.py --deaths 250
 
 lint: $(READY)
 	$(BIN)/ruff check .

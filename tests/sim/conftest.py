@@ -9,6 +9,10 @@ from byway.sim.live.network import LiveNetwork
 from byway.sim.scenarios.error import ScenarioError
 
 
+def pytest_addoption(parser):
+    parser.addoption("--deaths", type=int, help="how many deaths of each kind to try")
+
+
 @pytest.fixture(scope="session")
 def namespaces():
     """Network namespaces and TAP devices may be made here."""
