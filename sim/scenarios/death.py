@@ -14,6 +14,7 @@ until it is assigned anew. The same seed gives the same run, cycle for cycle.
 """
 
 import enum
+import itertools
 import random
 from dataclasses import dataclass
 
@@ -23,8 +24,9 @@ from byway.sim.scenarios.error import ScenarioError
 from byway.sim.scenarios.flood import FILLING, HEADERS, Flood
 from byway.sim.scenarios.machine import PARTITION_BYTES, adapter_for, board_for
 from byway.sim.scenarios.sharers import SHARERS, Sharers
-from byway.sim.scenarios.transfer import Transfer, rate_of_limit
+from byway.sim.scenarios.transfer import DataFrame, Transfer, rate_of_limit
 from byway.sim.scenarios.watched_hardware import POISON, WatchedHardware
+from byway.sim.wire.medium import GAP_BYTES
 from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.manager.partition import Partition
 
@@ -74,12 +76,13 @@ class DeathResult:
         Frames with poison; pages of the victim's that were written after it was gone.
     victim_frames : int
         Frames that the victim has sent.
-    wire_rate : float or None
-        From the death until the survivor was done, the use of the wire, by whoever: its rate over
-        that of the same frames back to back. None if the survivor had nothing left to send, or no
-        adapter.
+    idle_cycles : int or None
+        From the death until the survivor was done, cycles in which the wire carried neither frames
+        of the victim nor of the survivor with payload, nor the gap behind them. None if the
+        survivor had nothing left to send, or no adapter.
     survivor_rate : float or None
-        The same from the victim's last frame on, which is the survivor's alone.
+        From the victim's last frame on, the survivor's rate on the wire over that of the same
+        frames back to back.
     survivor_retransmissions : int
     intact : bool
         All partners, those of the restarted included, received what was sent.
@@ -91,7 +94,7 @@ class DeathResult:
     poison_on_wire: int
     pages_written: int
     victim_frames: int
-    wire_rate: float | None
+    idle_cycles: int | None
     survivor_rate: float | None
     survivor_retransmissions: int
     intact: bool
@@ -222,7 +225,7 @@ class _Death(Sharers):
             poison_on_wire=len(hardware.poisoned),
             pages_written=written,
             victim_frames=len(last_frames),
-            wire_rate=rate_of_limit(both) if after else None,
+            idle_cycles=_idle(both) if after else None,
             survivor_rate=rate_of_limit([frame for frame in after if frame[0] > quiet]),
             survivor_retransmissions=survivor.figures.retransmissions if survivor else 0,
             intact=self.intact,
@@ -256,6 +259,14 @@ class _Death(Sharers):
             self.hosted[0] = self.manager.create_partition("hosted1 again", PARTITION_BYTES)
             self.connect(0)
         self.start_hosted(0)
+
+
+def _idle(frames: list[DataFrame]) -> int:
+    """Cycles between frames, in the order of the wire, beyond the gaps that must be."""
+    return sum(
+        max(0, begins - ends - 1 - GAP_BYTES)
+        for (_begins, ends, *_sizes), (begins, *_more) in itertools.pairwise(frames)
+    )
 
 
 def die(victim: Victim, seed: int, *, engine: str = "native") -> DeathResult:

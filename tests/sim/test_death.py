@@ -16,6 +16,9 @@ DEATHS = 9
 #: Of the wire's rate, what is left to the survivor's own frames without payload, which are not
 #: counted, and to the end of its transfer, where acknowledgements are waited for.
 TOLERANCE = 0.02
+#: What the victim has handed on passes the adapter unread, 8 bytes a cycle: 6 frames of 40 KB at
+#: most. Until the first of the survivor's comes behind them, the wire lives on the frame buffer.
+MOST_IDLE = 6 * 40_054 // 8 - 16_384 // 2
 
 
 @pytest.fixture
@@ -35,9 +38,10 @@ def test_whoever_dies_is_silent_and_all_others_go_on(victim, seed, request):
         assert result.pages_written == 0, f"{where}: {result}"
         assert result.intact, f"{where}: {result}"
         assert result.survivor_retransmissions == 0, f"{where}: {result}"
-        for rate in (result.wire_rate, result.survivor_rate):
-            assert rate is None or rate > 1 - TOLERANCE, f"{where}: {result}"
-        measured += result.survivor_rate is not None
+        if result.survivor_rate is not None and result.idle_cycles is not None:
+            assert result.survivor_rate > 1 - TOLERANCE, f"{where}: {result}"
+            assert result.idle_cycles <= MOST_IDLE, f"{where}: {result}"
+            measured += 1
     assert victim.owns_adapter or measured
 
 

@@ -305,3 +305,104 @@ def test_a_dead_owner_loses_the_adapter_and_its_clients_live_on(shared):
     adapter = manager.assign_adapter(shared.other, window_bytes=16 * PAGE)
     assert shared.other.hcalls.h_put_tce(adapter.liobn[0], 0, 0x1001) is ReturnCode.H_SUCCESS
     assert hardware.dma_read(0, 0, 2) == shared.other.memory.read(0x1000, 2)
+
+
+def test_the_rings_that_reach_memory_of_the_dead_are_reset_before_it_is_taken_away(shared):
+    client, server = shared.vnic
+    shared.map_new_page(client, 4 * PAGE)
+    for ring in (0, 1):
+        place = (server.r_liobn, 4 * PAGE, shared.adapter.liobn[ring], ring * PAGE, 1)
+        if ring:
+            shared.map_new_page(client, 5 * PAGE)
+            place = (server.r_liobn, 5 * PAGE, *place[2:])
+        assert shared.hosting.hcalls.h_put_rtce(*place) == (ReturnCode.H_SUCCESS, 1)
+    reachable = []
+    shared.hardware.bridge.on_reset = lambda ring: reachable.append(
+        shared.hardware.dma_read(ring, ring * PAGE, 1) is not None
+    )
+    told = []
+    shared.hosting.on_interrupt(
+        shared.adapter.fault_interrupt, lambda: told.append(dict(shared.adapter.resets))
+    )
+    shared.manager.terminate(shared.hosted)
+    assert reachable == [True, True]
+    assert shared.hardware.bridge.resets == [0, 1]
+    assert shared.manager.counters.ring_resets == 2
+    shared.manager.dispatch()
+    assert told == [{0: RingReset(None, 0), 1: RingReset(None, 0)}]
+    assert not shared.manager.faults
+
+
+def test_a_reset_that_never_ends_is_a_failure_of_the_hardware(shared):
+    shared.hardware.dma_read(1, 0, 1)
+    shared.hardware.bridge.stuck = True
+    with pytest.raises(HardwareError, match="ring 1 is being reset after 100000 reads"):
+        shared.manager.dispatch()
+
+
+@pytest.mark.parametrize("enabled", [0, 1])
+def test_the_transmitter_runs_while_a_ring_is_reset_whatever_its_owner_wants(shared, enabled):
+    """Frames of others that are before those of the ring can leave only by it."""
+    switch = AdapterPage(shared.hardware.registers, ADAPTER_PAGE).mac_control
+    switch.write(transmit_enable=enabled)
+    meanwhile = []
+
+    class Watch:
+        def read(self, offset):
+            meanwhile.append(switch.read().transmit_enable)
+            return bus.read(offset)
+
+        def write(self, offset, value):
+            bus.write(offset, value)
+
+    bus = shared.hardware.registers.pages[MANAGER_PAGE // PAGE]
+    shared.hardware.registers.pages[MANAGER_PAGE // PAGE] = Watch()
+    shared.hardware.dma_read(1, 0, 1)
+    shared.manager.dispatch()
+    assert 1 in meanwhile
+    assert switch.read().transmit_enable == enabled
+
+
+# ---------------------------------------------------------------- software that vanishes
+
+
+def test_a_partition_begins_anew_after_its_software_has_vanished(shared):
+    manager, hosted, client = shared.manager, shared.hosted, shared.vnic.client
+    address = hosted.memory.allocate(3 * PAGE)
+    hosted.memory.write(address, b"secret")
+    hosted.on_interrupt(client.irq, lambda: pytest.fail("it was gone"))
+    shared.hosting.hcalls.h_send_crq(shared.vnic.server.unit, COMMAND, 0)
+    manager.restart(hosted)
+    manager.dispatch()
+    assert not any(hosted.memory.read(0, hosted.memory.size))
+    assert hosted.memory.allocate(hosted.memory.size - PAGE) == PAGE
+    assert {client.window.entry(index) for index in range(client.window.pages)} == {UNMAPPED}
+    send = shared.hosting.hcalls.h_send_crq
+    assert send(shared.vnic.server.unit, COMMAND, 0) is ReturnCode.H_CLOSED
+
+    # Its virtual adapter is as it was at first.
+    hosted.memory.clear()
+    shared.map_new_page(client, 0)
+    assert hosted.hcalls.h_reg_crq(client.unit, 0, PAGE) is ReturnCode.H_SUCCESS
+    assert send(shared.vnic.server.unit, COMMAND, 0) is ReturnCode.H_SUCCESS
+
+
+def test_an_owner_that_begins_anew_can_be_given_the_adapter_again(shared):
+    manager, hosting, adapter = shared.manager, shared.hosting, shared.adapter
+    hosting.hcalls.h_put_tce(adapter.liobn[0], 0, 0x1003)
+    manager.restart(hosting)
+    assert shared.hardware.bridge.resets == [0, 1]
+    assert shared.hardware.dma_read(0, 0, 1) is None
+    for page in (adapter.adapter_page, *adapter.doorbell):
+        with pytest.raises(PartitionFault):
+            page.write(0, 0)
+    for source in (adapter.interrupt, adapter.fault_interrupt):
+        with pytest.raises(PartitionFault):
+            hosting.on_interrupt(source, None)
+    assert hosting.hcalls.h_put_tce(adapter.liobn[0], 0, 0x1003) is ReturnCode.H_PARAMETER
+    again = manager.assign_adapter(hosting, window_bytes=16 * PAGE)
+    assert hosting.hcalls.h_put_tce(again.liobn[0], 0, 0x1003) is ReturnCode.H_SUCCESS
+    assert shared.hardware.dma_read(0, 0, 1) is not None
+    manager.terminate(hosting)
+    with pytest.raises(ValueError, match="partition hosting has ended"):
+        manager.restart(hosting)
