@@ -1,0 +1,90 @@
+"""A walk reads an entry of the table of the window that its requester is bound to, and no other.
+
+Shown, without a bound, of the translator, whatever requests and walks bring: what it asks the
+walker for lies within the extent of the table of an enabled window, that of the requester's valid
+binding. Of a page index those bits make a difference that lie above a page of the table, so that
+tables span pages of memory, and the lowest.
+"""
+
+from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal, Value
+from amaranth.lib.wiring import In
+
+from byway.rtl.translation.translator import Translator
+from byway.rtl.translation.window import BindingLayout, WindowLayout
+from tests.formal.configuration import WALKS, WINDOWS
+
+REQUESTERS = 2
+#: Bits of a page index in a page of the table, and of them those that make no difference.
+LOW_BITS = 9
+SAME = slice(1, LOW_BITS)
+HIGH_BITS = 2
+
+
+class WalksStayInTheirTable(Elaboratable):
+    """Configuration is arbitrary, and constant; a page ahead of a stream is looked up as others."""
+
+    def elaborate(self, platform):
+        """Tables begin in the first pages of memory; they may end between any two entries."""
+        m = Module()
+        m.submodules.dut = dut = Translator(
+            windows=WINDOWS,
+            addr_width=12 + LOW_BITS + HIGH_BITS,
+            id_width=1,
+            user_width=1,
+            iotlb_sets=2,
+            iotlb_ways=1,
+            walks=WALKS,
+            ahead=0,
+            room=2,
+        )
+        but = ("binding_lookup", "window_lookup", "invalidate")
+        for path, member, signal in dut.signature.flatten(dut):
+            if member.flow == In and path[0] not in but:
+                m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
+        for requests in (dut.reads, dut.writes):
+            m.d.comb += Assume(requests.payload.addr[12:][SAME] == 0, "bits that are always 0")
+
+        bindings = Array(Signal(BindingLayout(), name=f"binding_{n}") for n in range(REQUESTERS))
+        windows = Array(Signal(WindowLayout(), name=f"window_{n}") for n in range(WINDOWS))
+        for binding in bindings:
+            m.d.comb += binding.valid.eq(AnyConst(1))
+            m.d.comb += binding.window.eq(AnyConst(2))
+        for window in windows:
+            m.d.comb += window.enable.eq(AnyConst(1))
+            m.d.comb += window.table_base.eq(AnyConst(HIGH_BITS))
+            entries = Cat(AnyConst(1), Signal(LOW_BITS - 1), AnyConst(HIGH_BITS + 1))
+            m.d.comb += window.entries.eq(entries)
+        found = self.of_number(m, windows, dut.window_lookup.number)
+        m.d.comb += dut.window_lookup.window.eq(found)
+        m.d.comb += dut.binding_lookup.binding.eq(bindings[dut.binding_lookup.requester[0]])
+
+        walk = dut.walk.payload
+        binding = bindings[walk.user]
+        window = self.of_number(m, windows, binding.window)
+        offset = Signal(LOW_BITS + HIGH_BITS + 2)
+        m.d.comb += offset.eq(walk.place - (window.table_base << LOW_BITS))
+        with m.If(dut.walk.valid):
+            m.d.comb += Assert(binding.valid & window.enable, "its requester has a window")
+            m.d.comb += Assert(offset < window.entries, "the entry is in the table")
+            m.d.comb += Assert(walk.place[LOW_BITS + HIGH_BITS + 1 :] == 0, "and nowhere above it")
+            m.d.comb += Cover(
+                offset[LOW_BITS : LOW_BITS + HIGH_BITS].all(), "an entry of the last page"
+            )
+        return m
+
+    @staticmethod
+    def of_number(m, windows, number):
+        """The window of that number; none of the others is enabled."""
+        found = Signal(WindowLayout())
+        with m.If(number < WINDOWS):
+            m.d.comb += found.eq(windows[number[0]])
+        return found
+
+
+def test_walks_stay_in_their_table(verify):
+    verify.reach(WalksStayInTheirTable())
+
+
+def test_it_happens(verify):
+    verify.cover(WalksStayInTheirTable(), depth=16)
