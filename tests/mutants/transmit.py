@@ -1,0 +1,228 @@
+"""Mutants of the adapter: in whose name it reads and writes, and when it stops doing so."""
+
+from tests.mutants.mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+_RINGS = "transmit/rings.py"
+_RING = "transmit/ring.py"
+_SCHEDULER = "transmit/scheduler.py"
+_PARSER = "transmit/parser.py"
+_READER = "transmit/reader.py"
+_COMPLETION = "transmit/completion.py"
+_ARBITER = "bus/read_arbiter.py"
+_NAMES = "tests/formal/test_requesters.py::test_requests_carry_the_requester_of_their_ring"
+_BEATS = "tests/formal/test_reader.py::test_every_beat_comes_out_once_in_its_place_as_it_came"
+_FRAMES = "tests/rtl/test_rings.py::test_every_frame_of_every_ring_is_completed"
+_PARSED = "tests/rtl/test_parser.py::test_every_frame_gets_the_status_of_the_reference"
+_CHECKS = "tests/rtl/test_descriptor_checks.py::test_every_set_of_flags_meets_every_set_of_grants"
+_STOPS = "tests/rtl/test_rings_stop.py::test"
+
+MUTANTS = [
+    Mutant(
+        "entries are read in the name of ring 0",
+        _RINGS,
+        "axi.aruser.eq(turns.index)",
+        "axi.aruser.eq(0)",
+        f"{_NAMES}[EntriesAreFetched]",
+    ),
+    Mutant(
+        "entries of a ring are given to the next one",
+        _RINGS,
+        "axi.arid.eq(turns.index + self.first_read_id)",
+        "axi.arid.eq((turns.index + 1) % self.rings + self.first_read_id)",
+        f"{_NAMES}[EntriesAreFetched]",
+    ),
+    Mutant(
+        "every ring takes every beat of entries for its own",
+        _RINGS,
+        "is_own = axi.rvalid & (axi.rid == self.first_read_id + number)",
+        "is_own = axi.rvalid",
+        _FRAMES,
+    ),
+    Mutant(
+        "entries are stored where those of ring 0 are",
+        _RINGS,
+        "Array(ring.slot for ring in rings)[beat.ring], beat.ring)",
+        "Array(ring.slot for ring in rings)[beat.ring])",
+        _FRAMES,
+    ),
+    Mutant(
+        "the offloads of ring 0 are granted to all rings",
+        _RINGS,
+        "scheduler.offloads[number].eq(self.config[number].offloads)",
+        "scheduler.offloads[number].eq(self.config[0].offloads)",
+        _FRAMES,
+    ),
+    Mutant(
+        "entries are read past the end of a ring",
+        _RING,
+        "index.eq(fetched & index_mask)",
+        "index.eq(fetched)",
+        "tests/rtl/test_ring.py::test_entries_are_fetched_in_blocks_and_frames_become_ready",
+    ),
+    Mutant(
+        "a doorbell may overtake the consumer",
+        _RING,
+        "((ahead | unconsumed) & ~index_mask)",
+        "(ahead & ~index_mask)",
+        "tests/rtl/test_ring.py::test_doorbells_keep_within_the_size_of_the_consumer",
+    ),
+    Mutant(
+        "a doorbell may move by more than the size of the ring",
+        _RING,
+        "out_of_range.eq(rung & ((ahead | unconsumed) & ~index_mask).any())",
+        "out_of_range.eq(0)",
+        "tests/rtl/test_ring.py::test_doorbells_move_forward_by_no_more_than_the_size",
+    ),
+    Mutant(
+        "entries that were refused make frames",
+        _RING,
+        "failed.eq(failed | self.beat_error)",
+        "failed.eq(0)",
+        "tests/rtl/test_ring.py::test_entries_from_one_that_failed_on_become_no_frame",
+    ),
+    Mutant(
+        "a ring does not stop when its entries are refused",
+        _RING,
+        "with m.Elif(self.beat_valid & self.beat_error):",
+        "with m.Elif(0):",
+        f"{_STOPS}_a_descriptor_read_that_fails_stops_its_ring_alone",
+    ),
+    Mutant(
+        "a ring that has stopped goes on asking for entries",
+        _RING,
+        "running.eq(status.active & ~status.stopped & ~draining)",
+        "running.eq(status.active & ~draining)",
+        f"{_STOPS}_a_descriptor_read_that_fails_stops_its_ring_alone",
+    ),
+    Mutant(
+        "a read of entries that is refused looks like one that is not",
+        _RINGS,
+        "beat.error.eq(axi.rresp[1])",
+        "beat.error.eq(axi.rresp[1] & ~axi.rresp[0])",
+        f"{_STOPS}_a_descriptor_read_that_fails_stops_its_ring_alone",
+    ),
+    Mutant(
+        "a frame that is followed on the bus takes entries of any ring",
+        _SCHEDULER,
+        "with m.If(beat.valid & (beat.ring == chosen) & ~beat.opens & ~beat.error):",
+        "with m.If(beat.valid & ~beat.opens & ~beat.error):",
+        f"{_NAMES}[RowsAreHandedOn]",
+    ),
+    Mutant(
+        "frames are read from the part of the store that is ring 0's",
+        _SCHEDULER,
+        "self.store_address.eq(Cat(row, slot, chosen))",
+        "self.store_address.eq(Cat(row, slot))",
+        f"{_NAMES}[RowsAreHandedOn]",
+    ),
+    Mutant(
+        "fragments are asked for in the name of the ring before",
+        _PARSER,
+        "fragment_queue.item.requester.eq(rows.ring)",
+        "fragment_queue.item.requester.eq(ring)",
+        f"{_NAMES}[FragmentsAreNamed]",
+    ),
+    Mutant(
+        "the fragments of a refused frame are fetched",
+        _PARSER,
+        "fragment_queue.commit.eq(self.started)",
+        "fragment_queue.commit.eq(verdict)",
+        "tests/rtl/test_parser.py::test_edges_lie_where_the_contract_draws_them",
+    ),
+    Mutant(
+        "large send needs no grant",
+        _PARSER,
+        "                | (large_send & ~granted.large_send_v4)\n",
+        "",
+        _CHECKS,
+    ),
+    Mutant(
+        "fragments that do not add up make a frame",
+        _PARSER,
+        "(missing != 0, _STATUS.LENGTH_MISMATCH)",
+        "(missing[-1], _STATUS.LENGTH_MISMATCH)",
+        _PARSED,
+    ),
+    Mutant(
+        "bursts are asked for in the name of the fragment that comes next",
+        _READER,
+        "burst.requester.eq(requester)",
+        "burst.requester.eq(taken.requester)",
+        f"{_NAMES}[FragmentsAreRead]",
+    ),
+    Mutant(
+        "a slot of the reorder buffer is used before it is read",
+        _READER,
+        "has_slot = in_use != self.slots",
+        "has_slot = in_use != self.slots + 1",
+        _BEATS,
+    ),
+    Mutant(
+        "data that was refused looks like data that could not be read",
+        _READER,
+        "put.data.error.eq(Cat(axi.rresp[0] & failed, failed))",
+        "put.data.error.eq(Cat(0, failed))",
+        _BEATS,
+    ),
+    Mutant(
+        "completions are written in the name of ring 0",
+        _COMPLETION,
+        "axi.awuser.eq(ring)",
+        "axi.awuser.eq(0)",
+        f"{_NAMES}[CompletionsAreWritten]",
+    ),
+    Mutant(
+        "completions of all rings are written where those of ring 0 are",
+        _COMPLETION,
+        "base.eq(config.completion_base)",
+        "base.eq(self.configs[0].completion_base)",
+        f"{_NAMES}[CompletionsAreWritten]",
+    ),
+    Mutant(
+        "completions are written past the end of their ring",
+        _COMPLETION,
+        "index.eq(count & (size - 1))",
+        "index.eq(count)",
+        "tests/rtl/test_completion.py::test_each_frame_has_its_completion_in_order",
+    ),
+    Mutant(
+        "a completion that was refused counts as written",
+        _COMPLETION,
+        "self.completed[ring].eq(is_this & ~failed)",
+        "self.completed[ring].eq(is_this)",
+        "tests/rtl/test_completion.py::test_a_refused_write_mutes_its_ring_alone",
+    ),
+    Mutant(
+        "a ring whose completion was refused goes on writing",
+        _COMPLETION,
+        "with m.If(self.mute.bit_select(ring, 1)):",
+        "with m.If(0):",
+        "tests/rtl/test_completion.py::test_a_refused_write_mutes_its_ring_alone",
+    ),
+    Mutant(
+        "a frame whose data was refused is reported as one that could not be read",
+        _COMPLETION,
+        "with m.Case(Resp.DECERR):\n                            "
+        "m.d.sync += result.status.eq(_STATUS.MEMORY_REFUSED)",
+        "with m.Case(Resp.DECERR):\n                            "
+        "m.d.sync += result.status.eq(_STATUS.MEMORY_ERROR)",
+        "tests/rtl/test_completion.py::test_each_frame_has_its_completion_in_order",
+    ),
+    Mutant(
+        "reads are asked for in the name of the first master",
+        _ARBITER,
+        "offered = Array(getattr(master, name) for master in masters)",
+        'offered = Array(getattr(masters[0] if name == "aruser" else master, name) '
+        "for master in masters)",
+        f"{_NAMES}[ReadsAreMerged]",
+    ),
+    Mutant(
+        "beats go to the master of the ID below as well",
+        _ARBITER,
+        "(memory.rid < first + count)",
+        "(memory.rid <= first + count)",
+        "tests/rtl/test_read_arbiter.py::test_each_master_gets_its_own_beats_from_awkward_memory",
+    ),
+]
