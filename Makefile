@@ -7,7 +7,7 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test prove deaths lint types contract reference timing bench-engines bench-live clean help
+.PHONY: demo test prove mutants deaths lint types contract reference timing bench-engines bench-live clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test              lint, types, import rules, contract drift, every test"
 	@echo "make prove             every property, proved without a bound; out/prove.json"
 	@echo "make deaths            a thousand partitions and drivers that vanish in mid-transfer"
+	@echo "make mutants           breaks the guard in over 100 ways: a proof or test sees each; out/mutants.json"
 	@echo "make contract          regenerate what software uses of the contract"
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
@@ -38,6 +39,9 @@ prove: $(READY)
 
 deaths: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -q tests/sim/test_death.py --deaths 250
+
+mutants: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal -q tests/mutants --mutants 0 --mutants-table out/mutants.json
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ _ORDER = (
     "tests/rtl/test_waiting_room.py"
     "::test_requests_leave_in_order_and_conflict_with_those_whose_order_they_keep"
 )
-_FAULTS = "tests/rtl/test_fault.py::test_every_refusal_is_recorded_in_order_or_counted"
+_FAULTS = "tests/formal/test_fault_log.py::test_every_refusal_is_noticed"
 
 MUTANTS = [
     Mutant(
@@ -202,6 +202,20 @@ MUTANTS = [
         _FAULT,
         "status.lost.eq(lost)",
         "status.lost.eq(0)",
+        _FAULTS,
+    ),
+    Mutant(
+        "the place of a requester in the fault log is taken by others",
+        _FAULT,
+        "(in_place | (level < self.depth - self.requesters))",
+        "(in_place | (level < self.depth))",
+        _FAULTS,
+    ),
+    Mutant(
+        "a requester has its place in the fault log once",
+        _FAULT,
+        "with m.If(drop & shown_in_place):",
+        "with m.If(0):",
         _FAULTS,
     ),
     Mutant(

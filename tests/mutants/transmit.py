@@ -16,6 +16,7 @@ _BEATS = "tests/formal/test_reader.py::test_every_beat_comes_out_once_in_its_pla
 _FRAMES = "tests/rtl/test_rings.py::test_every_frame_of_every_ring_is_completed"
 _PARSED = "tests/rtl/test_parser.py::test_every_frame_gets_the_status_of_the_reference"
 _CHECKS = "tests/rtl/test_descriptor_checks.py::test_every_set_of_flags_meets_every_set_of_grants"
+_RESETS = "tests/rtl/test_ring.py::test_a_reset_waits_for_what_is_under_way_and_drops_the_rest"
 _STOPS = "tests/rtl/test_rings_stop.py::test"
 
 MUTANTS = [
@@ -95,6 +96,50 @@ MUTANTS = [
         "running.eq(status.active & ~status.stopped & ~draining)",
         "running.eq(status.active & ~draining)",
         f"{_STOPS}_a_descriptor_read_that_fails_stops_its_ring_alone",
+    ),
+    Mutant(
+        "frames are handed on though data of their ring was refused",
+        _RING,
+        "drop.eq(self.refused | self.data_refused | config.reset)",
+        "drop.eq(self.refused | config.reset)",
+        "tests/rtl/test_ring.py"
+        "::test_refused_data_drops_the_frames_not_yet_handed_on_but_writes_completions",
+    ),
+    Mutant(
+        "a ring does not stop when its data is refused",
+        _RING,
+        "with m.Elif(self.data_refused):",
+        "with m.Elif(0):",
+        "tests/rtl/test_ring.py"
+        "::test_refused_data_drops_the_frames_not_yet_handed_on_but_writes_completions",
+    ),
+    Mutant(
+        "a reset lets whole frames go on",
+        _RING,
+        "drop.eq(self.refused | self.data_refused | config.reset)",
+        "drop.eq(self.refused | self.data_refused)",
+        _RESETS,
+    ),
+    Mutant(
+        "a ring that is being reset may start again",
+        _RING,
+        "self.starts.eq(~status.active & config.enable & ~config.reset)",
+        "self.starts.eq(~status.active & config.enable)",
+        "tests/rtl/test_ring.py::test_a_reset_of_a_ring_that_does_nothing_is_over_at_once",
+    ),
+    Mutant(
+        "a reset is over while something of the ring is under way",
+        _RING,
+        "status.reset_done.eq(~status.active & config.reset)",
+        "status.reset_done.eq(config.reset)",
+        _RESETS,
+    ),
+    Mutant(
+        "data is fetched for a ring that is being reset",
+        _READER,
+        "axi.arvalid.eq(splitter.bursts.valid & has_slot & ~burst.dropped)",
+        "axi.arvalid.eq(splitter.bursts.valid & has_slot)",
+        "tests/rtl/test_reader.py::test_of_a_requester_that_is_dropped_nothing_more_is_asked_for",
     ),
     Mutant(
         "a read of entries that is refused looks like one that is not",

@@ -29,14 +29,14 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if call.excinfo is not None and not report.skipped:
         error = call.excinfo.value
-        places = [entry.path for entry in call.excinfo.traceback]
+        places = [pathlib.Path(entry.path) for entry in call.excinfo.traceback]
         found = str(error)
         by_tool = any(place.name in _TOOLS for place in places)
         is_counterexample = bool(_COUNTEREXAMPLE.search(found))
         holds = (
             call.when == "call"
             and isinstance(error, AssertionError)
-            and "rtl" not in places[-1].relative_to(item.config.rootpath).parts[:1]
+            and not places[-1].resolve().is_relative_to(item.config.rootpath.resolve() / "rtl")
             and (is_counterexample or not by_tool)
         )
         how = "counterexample" if by_tool else "assertion"
