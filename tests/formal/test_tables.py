@@ -2,8 +2,9 @@
 
 Shown, without a bound, of the translator, whatever requests and walks bring: what it asks the
 walker for lies within the extent of the table of an enabled window, that of the requester's valid
-binding. Of a page index those bits make a difference that lie above a page of the table, so that
-tables span pages of memory, and the lowest.
+binding; and while a walk is under way the translator does not seem at rest. Of a page index those
+bits make a difference that lie above a page of the table, so that tables span pages of memory, and
+the lowest.
 """
 
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
@@ -71,6 +72,16 @@ class WalksStayInTheirTable(Elaboratable):
             m.d.comb += Cover(
                 offset[LOW_BITS : LOW_BITS + HIGH_BITS].all(), "an entry of the last page"
             )
+
+        # The memory answers each once; until then the translator is not at rest either.
+        under_way = Signal(WALKS)
+        answered = under_way.bit_select(dut.walked.payload.slot, 1)
+        m.d.comb += Assume(~dut.walked.valid | answered, "a walk is answered once")
+        with m.If(dut.walked.valid):
+            m.d.sync += answered.eq(0)
+        with m.If(dut.walk.valid & dut.walk.ready):
+            m.d.sync += under_way.bit_select(walk.slot, 1).eq(1)
+        m.d.comb += Assert(~dut.idle | ~under_way.any(), "nor while one is under way")
         return m
 
     @staticmethod

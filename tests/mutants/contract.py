@@ -57,7 +57,7 @@ MUTANTS = [
         _BANK,
         "self._accesses(lambda register: register.writable)",
         "self._accesses(lambda register: True)",
-        f"{_REGISTERS}_offsets_without_a_register_answer_with_an_error_and_change_nothing",
+        _WRITES,
     ),
     Mutant(
         "a write changes bytes that its strobe leaves out",

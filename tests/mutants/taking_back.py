@@ -67,7 +67,7 @@ MUTANTS = [
         _TRANSLATOR,
         "[prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]",
         "[prefetcher.proposal.valid, ~waiting.empty]",
-        f"{_PROOF}[reads by window 0]",
+        "tests/formal/test_tables.py::test_walks_stay_in_their_table",
     ),
     Mutant(
         "the translator seems at rest while a request is in its first stage",

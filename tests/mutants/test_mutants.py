@@ -5,7 +5,7 @@ import pytest
 from tests.mutants.laboratory import examine
 
 #: Seconds that a test may take beside a mutant, and as it is.
-LIMIT = 90
+LIMIT = 180
 
 
 @pytest.mark.timeout(LIMIT + 60)
