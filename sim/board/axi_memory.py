@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from byway.rtl.bus.axi4 import Burst, Resp
+from byway.sim.board.bus_beat import DATA_BYTES, BeatKind, BusBeat
 from byway.sim.board.chance import Use, chance
 from byway.sim.board.pins import Pins
 
@@ -52,6 +53,7 @@ class _Burst:
 
     first_cycle: int
     identifier: int
+    requester: int
     address: int
     beats: int
     beat_bytes: int
@@ -78,6 +80,8 @@ class AxiMemory:
     storage : bytearray or memoryview
         The bytes; addresses run from 0.
     manner : MemoryManner
+    passed : deque of BusBeat or None
+        Where to put what passes on the bus, if anybody watches it.
     """
 
     def __init__(
@@ -87,9 +91,11 @@ class AxiMemory:
         manner: MemoryManner,
         *,
         prefix: str = "m_axi_",
+        passed: deque[BusBeat] | None = None,
     ):
         self._storage = storage
         self._manner = manner
+        self._passed = passed
         self._in = {n[len(prefix) :]: p for n, p in pins.inputs.items() if n.startswith(prefix)}
         self._out = {n[len(prefix) :]: p for n, p in pins.outputs.items() if n.startswith(prefix)}
         self._bytes = self._in["rdata"].width // 8
@@ -168,6 +174,7 @@ class AxiMemory:
         )
         self._offered_beat = None if rready else read
         if rready:
+            self._watch(cycle, read, BeatKind.READ_DATA, data)
             read.advance()
             if read.beats == 0:
                 self._reads.remove(read)
@@ -184,6 +191,7 @@ class AxiMemory:
                 for lane in range(self._bytes):
                     if strobes >> lane & 1:
                         self._storage[base + lane] = data >> 8 * lane & 0xFF
+            self._watch(cycle, write, BeatKind.WRITE_DATA, data)
             write.advance()
             if write.beats == 0:
                 self._writes.popleft()
@@ -202,6 +210,7 @@ class AxiMemory:
         return _Burst(
             first_cycle=cycle + 1 + manner.latency,
             identifier=out[f"{channel}id"].of(outputs),
+            requester=out[f"{channel}user"].of(outputs),
             address=out[f"{channel}addr"].of(outputs),
             beats=beats,
             beat_bytes=beat_bytes,
@@ -209,6 +218,21 @@ class AxiMemory:
             container=beats * beat_bytes,
             response=Resp.SLVERR if fails else Resp.OKAY,
         )
+
+    def _watch(self, cycle: int, burst: _Burst, kind: BeatKind, data: int = 0) -> None:
+        """Take note of an address, or of the beat that `burst` has come to, and its `data`."""
+        if self._passed is not None:
+            self._passed.append(
+                BusBeat(
+                    cycle,
+                    burst.address,
+                    burst.identifier,
+                    burst.requester,
+                    kind,
+                    burst.beat_bytes,
+                    data.to_bytes(DATA_BYTES, "little"),
+                )
+            )
 
     def tick(self, cycle: int, outputs: int) -> int:
         """Given the adapter's outputs in this cycle, return what the inputs are to be."""
@@ -221,11 +245,13 @@ class AxiMemory:
             vector |= pins["arready"].mask
             if outputs & out["arvalid"].mask:
                 self._reads.append(self._take("ar", cycle, outputs, Use.READ_ERROR))
+                self._watch(cycle, self._reads[-1], BeatKind.READ_ADDRESS)
         answering = len(self._writes) + len(self._responses)
         if answering < limit and not self._stalls(cycle, Use.WRITE_ADDRESS_STALL):
             vector |= pins["awready"].mask
             if outputs & out["awvalid"].mask:
                 self._writes.append(self._take("aw", cycle, outputs, Use.WRITE_ERROR))
+                self._watch(cycle, self._writes[-1], BeatKind.WRITE_ADDRESS)
         if not self._stalls(cycle, Use.WRITE_DATA_STALL):
             vector |= pins["wready"].mask
             if outputs & out["wvalid"].mask:

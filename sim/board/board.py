@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from byway.sim.board.axi_memory import AxiMemory, MemoryManner
+from byway.sim.board.bus_beat import BusBeat
 from byway.sim.board.gmii_sink import GmiiSink, WireFrame
 from byway.sim.board.pins import Pins
 from byway.sim.board.register_master import RegisterMaster
@@ -26,10 +27,13 @@ class BoardParameters:
         Size of system memory.
     memory : MemoryManner
         How it behaves.
+    watches_bus : bool
+        What passes on the memory bus is kept, for `Engine.take_beats`.
     """
 
     memory_bytes: int = 16 << 20
     memory: MemoryManner = field(default_factory=MemoryManner)
+    watches_bus: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters as plain data."""
@@ -50,8 +54,10 @@ class Board:
     def __init__(self, pins: Pins, storage: bytearray | memoryview, parameters: BoardParameters):
         self.cycle = 0
         self.frames: deque[WireFrame] = deque()
+        self.passed: deque[BusBeat] = deque()
         self.master = RegisterMaster(pins)
-        self._memory = AxiMemory(pins, storage, parameters.memory)
+        passed = self.passed if parameters.watches_bus else None
+        self._memory = AxiMemory(pins, storage, parameters.memory, passed=passed)
         self._sink = GmiiSink(pins, self.frames)
         self._lines = tuple(
             pins.outputs[name].mask
@@ -81,6 +87,12 @@ class Board:
     def attention(self) -> bool:
         """Software has something to do: an interrupt, or a frame from the wire."""
         return bool(self.frames) or self.adapter_interrupt or self.manager_interrupt
+
+    def take_beats(self) -> list[BusBeat]:
+        """What has passed on the memory bus since the last call, if the board watches it."""
+        beats = list(self.passed)
+        self.passed.clear()
+        return beats
 
     @property
     def at_rest(self) -> bool:

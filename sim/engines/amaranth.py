@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import Resp
 from byway.sim.board.board import Board, BoardParameters
+from byway.sim.board.bus_beat import BusBeat
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.board.pins import PinBench, Pins
 from byway.sim.engines.engine import CYCLE_NS
@@ -90,6 +91,10 @@ class AmaranthEngine:
     def quiescent(self) -> bool:
         """Nothing is under way in the adapter."""
         return self._board.quiescent
+
+    def take_beats(self) -> list[BusBeat]:
+        """What has passed on the memory bus since the last call, if the board watches it."""
+        return self._board.take_beats()
 
     def _step(self) -> None:
         before = self._board.cycle

@@ -27,6 +27,7 @@ from byway.rtl.bus.axi4 import Resp
 from byway.rtl.export import to_verilog
 from byway.sim.board import pins as pins_module
 from byway.sim.board.board import Board, BoardParameters
+from byway.sim.board.bus_beat import BusBeat
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.board.pins import PinBench, Pins
 from byway.sim.engines.build_cache import build_once
@@ -193,6 +194,7 @@ class CocotbEngine:
         self.name = simulator
         self.frames: deque[WireFrame] = deque()
         self.cycle = 0
+        self._beats: list[BusBeat] = []
         self._lines = (False, False, False)
         self._waveform = waveform
         self._closing = contextlib.ExitStack()
@@ -279,10 +281,11 @@ class CocotbEngine:
     def _order(self, kind: str, first: int = 0, second: int = 0) -> tuple[int, int]:
         try:
             self._far.send((kind, first, second))
-            self.cycle, self._lines, frames, response, data = self._far.recv()
+            self.cycle, self._lines, frames, beats, response, data = self._far.recv()
         except (EOFError, OSError) as error:
             raise EngineError(f"{self.name} ended unexpectedly: {self._last_words()}") from error
         self.frames.extend(frames)
+        self._beats.extend(beats)
         return response, data
 
     @property
@@ -308,6 +311,11 @@ class CocotbEngine:
     def run(self, cycles: int, *, until_rest: bool = False) -> None:
         """Advance until software has something to do, at most `cycles`; see `Engine`."""
         self._order("run", cycles, until_rest)
+
+    def take_beats(self) -> list[BusBeat]:
+        """What has passed on the memory bus since the last call, if the board watches it."""
+        beats, self._beats = self._beats, []
+        return beats
 
     def _read_register(self, address: int) -> int:
         response, data = self._order("read", address)

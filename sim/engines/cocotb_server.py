@@ -97,6 +97,7 @@ async def serve(dut) -> None:
                         board.cycle,
                         (board.adapter_interrupt, board.manager_interrupt, board.quiescent),
                         list(board.frames),
+                        board.take_beats(),
                         int(board.master.response),
                         board.master.data,
                     )

@@ -3,10 +3,11 @@
 from collections import deque
 from typing import Protocol
 
+from byway.sim.board.bus_beat import BusBeat
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sw.hardware import Hardware
 
-__all__ = ["CYCLE_NS", "Engine", "EngineError"]
+__all__ = ["CYCLE_NS", "Engine", "EngineError", "WatchingEngine"]
 
 #: The adapter's clock: 125 MHz, one byte of GMII a cycle.
 CYCLE_NS = 8
@@ -49,4 +50,15 @@ class Engine(Hardware, Protocol):
 
     def close(self) -> None:
         """End the simulation; waveforms are whole afterwards. May be called again."""
+        ...
+
+
+class WatchingEngine(Engine, Protocol):
+    """An engine whose board can watch the memory bus."""
+
+    def take_beats(self) -> list[BusBeat]:
+        """What has passed on the memory bus since the last call, in the order of time.
+
+        Nothing, unless the board was made with `watches_bus`.
+        """
         ...

@@ -11,6 +11,7 @@ where clang is present, as the second opinion. All else is the same.
 
 import ctypes
 import os
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from amaranth.lib import wiring
 
 from byway.rtl.bus.axi4 import Resp
 from byway.sim.board.board import BoardParameters
+from byway.sim.board.bus_beat import BusBeat
 from byway.sim.board.gmii_sink import WireFrame, judge
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
@@ -97,6 +99,8 @@ class _Section(ctypes.Structure):
 
 
 _FOREVER = (1 << 60) - 1
+#: As ``BusBeat`` in ``axi_memory.h``.
+_BEAT = struct.Struct("=QQIHBB16s")
 #: Function of the library -> types of its arguments.
 _BOARD = ctypes.c_void_p
 _ARGUMENTS = {
@@ -104,6 +108,7 @@ _ARGUMENTS = {
         ctypes.c_void_p,
         ctypes.c_uint64,
         ctypes.POINTER(_MemoryManner),
+        ctypes.c_bool,
     ],
     "byway_state": [_BOARD],
     "byway_run": [_BOARD, ctypes.c_uint64, ctypes.c_bool],
@@ -111,6 +116,7 @@ _ARGUMENTS = {
     "byway_read": [_BOARD, ctypes.c_uint32],
     "byway_write": [_BOARD, ctypes.c_uint32, ctypes.c_uint32],
     "byway_take_frame": [_BOARD, ctypes.POINTER(_Frame)],
+    "byway_take_beats": [_BOARD, ctypes.POINTER(ctypes.c_void_p)],
     "byway_record": [_BOARD, ctypes.c_char_p, ctypes.POINTER(_Section)],
     "byway_end_recording": [_BOARD],
     "byway_look_at_error": [_BOARD, ctypes.c_uint64],
@@ -131,6 +137,7 @@ def _load(engine: str, path: Path) -> ctypes.CDLL:
         function.restype = None
     library.byway_open.restype = _BOARD
     library.byway_state.restype = ctypes.POINTER(_State)
+    library.byway_take_beats.restype = ctypes.c_uint64
     library.byway_record.restype = library.byway_end_recording.restype = ctypes.c_int
     return library
 
@@ -181,6 +188,7 @@ class NativeEngine:
             ctypes.addressof(self._pinned),
             len(storage),
             _MemoryManner(**asdict(parameters.memory)),
+            parameters.watches_bus,
         )
         # A copy of the last state outlives the board.
         self._state: _State = self._library.byway_state(self._board).contents
@@ -226,6 +234,15 @@ class NativeEngine:
                 f"cycle {self.cycle - 1}"
             )
         self._take_frames()
+
+    def take_beats(self) -> list[BusBeat]:
+        """What has passed on the memory bus since the last call, if the board watches it."""
+        place = ctypes.c_void_p()
+        count = self._library.byway_take_beats(self._open_board(), place)
+        if not count:
+            return []
+        content = ctypes.string_at(place.value or 0, count * _BEAT.size)
+        return list(map(BusBeat._make, _BEAT.iter_unpack(content)))
 
     def record(self, path: Path, section: Section = WHOLE_RUN) -> None:
         """From now on, record a waveform of `section`, in place of one that is being recorded.

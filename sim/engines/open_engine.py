@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.amaranth import AmaranthEngine
 from byway.sim.engines.cocotb import SIMULATORS, CocotbEngine
-from byway.sim.engines.engine import Engine, EngineError
+from byway.sim.engines.engine import EngineError, WatchingEngine
 from byway.sim.engines.native import NATIVES, NativeEngine
 from byway.sim.engines.section import WHOLE_RUN, Section
 
@@ -33,7 +33,7 @@ def open_engine(
     *,
     waveform: Path | None = None,
     section: Section = WHOLE_RUN,
-) -> Engine:
+) -> WatchingEngine:
     """Start the engine `name` with the adapter that `make` makes.
 
     It leaves a waveform of `section` at `waveform`, if that is given. Raises `EngineError` if it

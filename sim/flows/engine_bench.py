@@ -1,8 +1,8 @@
 """An engine as the bench of a flow, with a record of all that can be seen of it.
 
 The record is what engines are compared by: every access with its value, every change of an
-interrupt line and every frame, each with its cycle, what software reads from memory, and the whole
-memory in the end.
+interrupt line, every frame and all that passes on the memory bus, each with its cycle, what
+software reads from memory, and the whole memory in the end.
 """
 
 import contextlib
@@ -17,8 +17,9 @@ from amaranth.lib import wiring
 
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
+from byway.sim.board.bus_beat import BusBeat
 from byway.sim.board.gmii_sink import WireFrame
-from byway.sim.engines.engine import Engine
+from byway.sim.engines.engine import Engine, WatchingEngine
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.flows.flow import Bench, Flow, Pages
 from byway.sim.wire.medium import GAP_BYTES
@@ -48,6 +49,7 @@ class Outcome:
         In order: register reads and writes, loads from memory, changes of the interrupt lines and
         of the one that tells that nothing is under way.
     frames : list of WireFrame
+    beats : list of BusBeat
     cycle : int
         The last.
     memory : str
@@ -56,12 +58,13 @@ class Outcome:
 
     events: list[Event]
     frames: list[WireFrame]
+    beats: list[BusBeat]
     cycle: int
     memory: str
 
     def difference(self, other: "Outcome") -> str | None:
         """Where `other` departs from this one first, in words; None if it does not."""
-        for name in ("events", "frames"):
+        for name in ("events", "frames", "beats"):
             ours, theirs = getattr(self, name), getattr(other, name)
             pairs = itertools.zip_longest(ours, theirs)
             for number, (one, another) in enumerate(pairs):
@@ -127,7 +130,7 @@ class EngineBench(Bench):
 
     Parameters
     ----------
-    engine : Engine
+    engine : WatchingEngine
     rng : random.Random
     limit : int or None
         Cycle after which the flow is broken off, if it has not ended by itself.
@@ -138,7 +141,7 @@ class EngineBench(Bench):
         See `Outcome`.
     """
 
-    def __init__(self, engine: Engine, rng: random.Random, limit: int | None = None):
+    def __init__(self, engine: WatchingEngine, rng: random.Random, limit: int | None = None):
         self.rng = rng
         self.events: list[Event] = []
         self.frames = []
@@ -198,7 +201,7 @@ class EngineBench(Bench):
             assert gap >= GAP_BYTES, f"gap of {gap} before cycle {after.first_cycle}"
         memory = self._engine.memory
         digest = hashlib.sha256(memory.read(0, memory.size)).hexdigest()
-        return Outcome(self.events, self.frames, self.cycle, digest)
+        return Outcome(self.events, self.frames, self._engine.take_beats(), self.cycle, digest)
 
 
 def run_flow(
@@ -227,7 +230,7 @@ def run_flow(
     """
     rng = random.Random(f"{seed} {flow.name}")
     manner = flow.manner(rng.getrandbits(64)) if manner is None else manner
-    parameters = BoardParameters(memory_bytes=_MEMORY_BYTES, memory=manner)
+    parameters = BoardParameters(memory_bytes=_MEMORY_BYTES, memory=manner, watches_bus=True)
     running = open_engine(engine, make, parameters)
     try:
         return EngineBench(running, rng, limit).carry_out(flow)

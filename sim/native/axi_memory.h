@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <vector>
 
 #include "chance.h"
 
@@ -19,12 +20,24 @@ struct MemoryManner {
   uint64_t seed;
 };
 
+// What passes on the bus; the same as BusBeat and BeatKind in Python.
+enum BeatKind : uint8_t { kReadAddress, kWriteAddress, kReadData, kWriteData };
+struct BusBeat {
+  uint64_t cycle, address;
+  uint32_t identifier;
+  uint16_t requester;
+  uint8_t kind, size;
+  uint8_t data[16];
+};
+
 // Answers at the m_axi port of `Top`, over bytes that belong to somebody else.
 template <class Top>
 class AxiMemory {
  public:
-  AxiMemory(uint8_t* storage, uint64_t size, const MemoryManner& manner)
-      : storage_(storage), size_(size), manner_(manner) {}
+  std::vector<BusBeat> passed;  // If it watches, until somebody clears it.
+
+  AxiMemory(uint8_t* storage, uint64_t size, const MemoryManner& manner, bool watches)
+      : storage_(storage), size_(size), manner_(manner), watches_(watches) {}
 
   // Nothing is being answered, and nothing is left to chance.
   bool idle() const {
@@ -39,16 +52,18 @@ class AxiMemory {
 
     top.m_axi_arready = reads_.size() < manner_.outstanding && !stalls(cycle, kReadAddressStall);
     if (top.m_axi_arready && top.m_axi_arvalid) {
-      reads_.push_back(burst(cycle, top.m_axi_arid, top.m_axi_araddr, top.m_axi_arlen + 1u,
-                             1u << top.m_axi_arsize, top.m_axi_arburst, taken_reads_++,
-                             kReadError));
+      reads_.push_back(burst(cycle, top.m_axi_arid, top.m_axi_aruser, top.m_axi_araddr,
+                             top.m_axi_arlen + 1u, 1u << top.m_axi_arsize, top.m_axi_arburst,
+                             taken_reads_++, kReadError));
+      watch(cycle, reads_.back(), kReadAddress);
     }
     size_t answering = writes_.size() + responses_.size();
     top.m_axi_awready = answering < manner_.outstanding && !stalls(cycle, kWriteAddressStall);
     if (top.m_axi_awready && top.m_axi_awvalid) {
-      writes_.push_back(burst(cycle, top.m_axi_awid, top.m_axi_awaddr, top.m_axi_awlen + 1u,
-                              1u << top.m_axi_awsize, top.m_axi_awburst, taken_writes_++,
-                              kWriteError));
+      writes_.push_back(burst(cycle, top.m_axi_awid, top.m_axi_awuser, top.m_axi_awaddr,
+                              top.m_axi_awlen + 1u, 1u << top.m_axi_awsize, top.m_axi_awburst,
+                              taken_writes_++, kWriteError));
+      watch(cycle, writes_.back(), kWriteAddress);
     }
     top.m_axi_wready = !stalls(cycle, kWriteDataStall);
     if (top.m_axi_wready && top.m_axi_wvalid) {
@@ -63,12 +78,13 @@ class AxiMemory {
  private:
   static constexpr uint64_t kBytes = sizeof(Top::m_axi_wdata);  // Little-endian, as the host.
   static constexpr size_t kNone = ~size_t{0};
+  static_assert(kBytes <= sizeof(BusBeat::data));
 
   // A burst that was asked for, and what of it is still to come.
   struct Burst {
     uint64_t first_cycle, identifier, address;
     uint32_t beats, beat_bytes, container;
-    uint8_t kind, response;
+    uint8_t kind, response, requester;
 
     void advance() {
       --beats;
@@ -88,12 +104,27 @@ class AxiMemory {
     return manner_.stalls && chance(manner_.seed, cycle, use) < manner_.stalls;
   }
 
-  Burst burst(uint64_t cycle, uint64_t identifier, uint64_t address, uint32_t beats,
-              uint32_t beat_bytes, uint8_t kind, uint64_t number, Use error) const {
+  Burst burst(uint64_t cycle, uint64_t identifier, uint8_t requester, uint64_t address,
+              uint32_t beats, uint32_t beat_bytes, uint8_t kind, uint64_t number,
+              Use error) const {
     bool fails = manner_.errors && chance(manner_.seed, number, error) < manner_.errors;
-    return {cycle + 1 + manner_.latency, identifier,          address,
-            beats,                       beat_bytes,          beats * beat_bytes,
-            kind,                        fails ? kSlaveError : kOkay};
+    return {cycle + 1 + manner_.latency,
+            identifier,
+            address,
+            beats,
+            beat_bytes,
+            beats * beat_bytes,
+            kind,
+            fails ? kSlaveError : kOkay,
+            requester};
+  }
+
+  // Take note of an address, or of the beat that `burst` has come to, and its `data`.
+  void watch(uint64_t cycle, const Burst& burst, BeatKind kind, const void* data = nullptr) {
+    if (!watches_) return;
+    passed.push_back({cycle, burst.address, static_cast<uint32_t>(burst.identifier),
+                      burst.requester, kind, static_cast<uint8_t>(burst.beat_bytes), {}});
+    if (data) std::memcpy(passed.back().data, data, kBytes);
   }
 
   // Which of the bursts goes next, or kNone.
@@ -150,6 +181,7 @@ class AxiMemory {
     top.m_axi_rlast = read.beats == 1;
     if (!top.m_axi_rready) return;
     offered_beat_ = kNone;
+    watch(cycle, read, kReadData, &top.m_axi_rdata);
     read.advance();
     if (read.beats == 0) reads_.erase(reads_.begin() + place);
   }
@@ -164,6 +196,7 @@ class AxiMemory {
       for (uint64_t lane = 0; lane < kBytes; ++lane)
         if (beat.strobes >> lane & 1) storage_[base + lane] = beat.data[lane];
     }
+    watch(cycle, write, kWriteData, beat.data);
     data_.pop_front();
     write.advance();
     if (write.beats == 0) {
@@ -176,6 +209,7 @@ class AxiMemory {
   uint8_t* storage_;
   uint64_t size_;
   MemoryManner manner_;
+  bool watches_;
   std::deque<Burst> reads_, writes_, responses_;
   std::deque<Beat> data_;
   // What is offered and not taken must stay; nothing before it goes meanwhile.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "axi_memory.h"
 #include "gmii_sink.h"
@@ -38,8 +39,8 @@ class Board {
  public:
   State state{};
 
-  Board(uint8_t* storage, uint64_t size, const MemoryManner& manner)
-      : waveform_(model_), memory_(storage, size, manner) {}
+  Board(uint8_t* storage, uint64_t size, const MemoryManner& manner, bool watches)
+      : waveform_(model_), memory_(storage, size, manner, watches) {}
 
   // Returns errno.
   int record(const char* path, const Section& section) {
@@ -93,6 +94,14 @@ class Board {
               taken_.error};
   }
 
+  // What has passed on the memory bus since the last call; valid until the next call.
+  uint64_t take_beats(const BusBeat** beats) {
+    taken_beats_.clear();
+    std::swap(taken_beats_, memory_.passed);
+    *beats = taken_beats_.data();
+    return taken_beats_.size();
+  }
+
  private:
   void step() {
     auto& top = model_.top();
@@ -140,6 +149,7 @@ class Board {
   RegisterMaster<Top> master_;
   GmiiSink<Top> sink_;
   WireBytes taken_;
+  std::vector<BusBeat> taken_beats_;
 };
 
 }  // namespace byway

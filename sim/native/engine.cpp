@@ -19,8 +19,9 @@ using byway::State;
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryManner* manner) {
-  return new Board(storage, size, *manner);
+EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryManner* manner,
+                         bool watches) {
+  return new Board(storage, size, *manner, watches);
 }
 
 EXPORT State* byway_state(Board* board) { return &board->state; }
@@ -33,6 +34,9 @@ EXPORT void byway_write(Board* board, uint32_t address, uint32_t value) {
   board->write(address, value);
 }
 EXPORT void byway_take_frame(Board* board, Frame* frame) { board->take_frame(frame); }
+EXPORT uint64_t byway_take_beats(Board* board, const byway::BusBeat** beats) {
+  return board->take_beats(beats);
+}
 EXPORT int byway_record(Board* board, const char* path, const byway::Section* section) {
   return board->record(path, *section);
 }

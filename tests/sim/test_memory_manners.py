@@ -12,6 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
+from byway.sim.board.bus_beat import BeatKind, BusBeat
 from byway.sim.board_bench import AdapterShell
 from byway.sim.engines.open_engine import open_engine
 
@@ -48,7 +49,7 @@ class ArbitraryMaster(AdapterShell):
         for channel, low in (("ar", 0), ("aw", 23)):
             valid = getattr(axi, f"{channel}valid")
             with m.If(~valid | getattr(axi, f"{channel}ready")):
-                fields = {"id": 3, "addr": 15, "len": 4, "burst": 2}
+                fields = {"id": 3, "addr": 15, "len": 4, "burst": 2, "user": 3}
                 m.d.sync += valid.eq(noise[low : low + 2] == 0)
                 place = low + 2
                 for name, width in fields.items():
@@ -91,9 +92,9 @@ class ArbitraryMaster(AdapterShell):
         return m
 
 
-def see(name: str, manner: MemoryManner) -> tuple[list[int], str]:
-    """What the master saw from time to time, and the memory in the end."""
-    parameters = BoardParameters(memory_bytes=MEMORY_BYTES, memory=manner)
+def see(name: str, manner: MemoryManner) -> tuple[list[int], str, list[BusBeat]]:
+    """What the master saw from time to time, the memory in the end, and what passed on the bus."""
+    parameters = BoardParameters(memory_bytes=MEMORY_BYTES, memory=manner, watches_bus=True)
     engine = open_engine(name, ArbitraryMaster, parameters)
     try:
         pattern = bytes(byte * 7 & 0xFF for byte in range(MEMORY_BYTES))
@@ -104,7 +105,10 @@ def see(name: str, manner: MemoryManner) -> tuple[list[int], str]:
             seen.append(engine.registers.read(0))
         memory = engine.memory.read(0, MEMORY_BYTES)
         assert memory != pattern
-        return seen, hashlib.sha256(memory).hexdigest()
+        beats = engine.take_beats()
+        assert {beat.kind for beat in beats} == set(BeatKind)
+        assert not engine.take_beats()
+        return seen, hashlib.sha256(memory).hexdigest(), beats
     finally:
         engine.close()
 
@@ -124,4 +128,4 @@ def test_every_manner_is_the_same_natively(saw, number, name):
 
 
 def test_manners_differ(saw):
-    assert len({tuple(seen) for seen, _memory in saw}) == len(MANNERS)
+    assert len({tuple(seen) for seen, *_more in saw}) == len(MANNERS)
