@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from byway.sim.commands.arguments import UserError
+from byway.sim.commands.fuzz import add_fuzz
 from byway.sim.commands.live import add_live
 from byway.sim.commands.send import add_send
 from byway.sim.commands.sweep import add_sweep
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     add_send(commands)
     add_live(commands)
     add_sweep(commands)
+    add_fuzz(commands)
     return parser
 
 

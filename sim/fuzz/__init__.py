@@ -1,0 +1,1 @@
+"""Hostile drivers: seeded attacks on the adapter and its manager, and who judges them."""
