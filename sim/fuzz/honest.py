@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from byway.sim.fuzz.partition import FuzzedPartition
 from byway.sim.wire.internet_checksum import checksum_of
-from byway.sw.hosted.hosted_driver import HostedDriver
 from byway.sw.manager.memory import PAGE_SIZE
-from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
+from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, NetworkDevice, Offload
 
 __all__ = ["HonestSender", "Sent"]
 
@@ -37,7 +36,7 @@ class HonestSender:
     Parameters
     ----------
     partition : FuzzedPartition
-    device : HostedDriver
+    device : NetworkDevice
         With its link up.
     rng : random.Random
 
@@ -47,7 +46,7 @@ class HonestSender:
         All frames that the device took, in order.
     """
 
-    def __init__(self, partition: FuzzedPartition, device: HostedDriver, rng: random.Random):
+    def __init__(self, partition: FuzzedPartition, device: NetworkDevice, rng: random.Random):
         self.sent: list[Sent] = []
         self._partition = partition
         self._device = device
@@ -83,7 +82,10 @@ class HonestSender:
         return "frames"
 
     def panic(self) -> None:
-        """Take every page back at once, whatever is under way, and write something else there."""
+        """Take every page back at once, whatever is under way, and write something else there.
+
+        It must be a client.
+        """
         hcalls, liobn = self._partition.hcalls, self._partition.liobn
         pages = self._partition.window_pages
         for first in range(0, pages, 512):

@@ -10,7 +10,9 @@ speaks for another reaches pages that are not granted to that one.
 - Every marker in a frame was read over the bus, wherever it stood, by one and the same ring. As
   what was read was granted, the bytes are no secret to that ring. (Bytes that are no marker, as
   headers and what is left of a marker at the edges of a fragment, prove nothing.)
-- A frame has the right FCS and length.
+- Where no software mixes what belongs to several, all markers of a frame are of one owner. This one
+  takes nobody's word.
+- A frame has the right FCS and length; a completion names the ring that writes it.
 """
 
 from collections import Counter, defaultdict
@@ -60,6 +62,8 @@ class Judge:
         IDs from here on are the walker's.
     bus_bytes : int
         Width of the memory bus.
+    one_owner : bool
+        No frame holds what belongs to several partitions.
 
     Attributes
     ----------
@@ -78,7 +82,9 @@ class Judge:
         Markers found on the wire and judged.
     """
 
-    def __init__(self, grants: type[Grants], *, walker_id: int, bus_bytes: int):
+    def __init__(
+        self, grants: type[Grants], *, walker_id: int, bus_bytes: int, one_owner: bool = False
+    ):
         self.violations: list[Violation] = []
         self.grants = grants(lambda cycle, text: self.accuse(cycle, "wrong grant", text))
         self.tables: list[tuple[int, Table]] = []
@@ -88,6 +94,7 @@ class Judge:
         self.markers = 0
         self._walker_id = walker_id
         self._bus_bytes = bus_bytes
+        self._one_owner = one_owner
         self._owned: set[int] = set()
         self._bucket: int | None = None
         self._last: dict[tuple[int, int, int], Grant] = {}
@@ -132,8 +139,18 @@ class Judge:
                 # Lanes that were not asked for are of the same page, and as much granted.
                 for at in range(0, self._bus_bytes, _WORD):
                     self._read[data[at : at + _WORD]].setdefault(requester, cycle)
-            elif kind == BeatKind.WRITE_DATA and address % Completion.SIZE == 0:
-                self.statuses[Completion.unpack(data).status.name.lower()] += 1
+            elif kind == BeatKind.WRITE_DATA:
+                self._judge_completion(cycle, requester, address % Completion.SIZE, data)
+
+    def _judge_completion(self, cycle: int, ring: int, offset: int, data: bytes) -> None:
+        """Judge a beat of a completion, `offset` bytes behind its beginning."""
+        record = data if offset == 0 else bytes(offset) + data[: Completion.SIZE - offset]
+        completion = Completion.unpack(record)
+        if offset == 0:
+            self.statuses[completion.status.name.lower()] += 1
+        if offset + self._bus_bytes == Completion.SIZE and completion.ring != ring:
+            text = f"ring {ring} writes a completion of ring {completion.ring}"
+            self.accuse(cycle, "foreign completion", text)
 
     def _accuse_bus(self, cycle: int, what: str, ring: int, kind: int, address: int) -> None:
         name = BeatKind(kind).name.lower().replace("_", " ")
@@ -157,6 +174,7 @@ class Judge:
         if not frame.good:
             self.accuse(frame.last_cycle, "broken frame", f"{len(frame.data)} bytes, or wrong FCS")
         rings: set[int] | None = None
+        owners: set[int] = set()
         for marker in markers_in(frame.data):
             self.markers += 1
             readers = {
@@ -165,7 +183,8 @@ class Judge:
                 if cycle <= frame.last_cycle
             }
             rings = readers if rings is None else rings & readers
-            if not rings:
+            owners.add(marker.owner)
+            if not rings or (self._one_owner and len(owners) > 1):
                 text = (
                     f"in a frame of {len(frame.data)} bytes: those of owner {marker.owner}, epoch "
                     f"{marker.epoch}, address {marker.address:#x}"

@@ -7,7 +7,8 @@ What is promised depends on who is hostile:
   tables in memory are in the end what was granted.
 - *No end without rest* always: hcalls return a code; honest software does not fail over what
   others send it; once attacks have ceased, rings are switched off and the MAC on, which is what
-  whoever takes the adapter over does, the adapter comes to rest, with no ring active.
+  whoever takes the adapter over does, the adapter comes to rest, with no ring active. It is as good
+  as new then: a new owner's frames leave as they must.
 - *Delivery* wherever the hosting partition serves its clients honestly, even while it drives a ring
   of its own with garbage and other clients attack: each frame that an honest client's device has
   taken is on the wire once, as it must be, in order, and is told as sent. A hosting partition that
@@ -33,7 +34,11 @@ from byway.sim.fuzz.plant import Plant
 from byway.sim.fuzz.ring_attack import RingAttack
 from byway.sim.fuzz.world import World
 from byway.sw.contract.registers import ADAPTER_PAGE, AdapterPage
+from byway.sw.hosting.adapter_driver import AdapterDriver
+from byway.sw.hosting.owner_device import OwnerDevice
+from byway.sw.manager.adapter_sharing import AdapterAssignment
 from byway.sw.manager.memory import PAGE_SIZE
+from byway.sw.methods import station_address
 from byway.sw.stack.network_device import FrameOutcome
 
 __all__ = ["Outcome", "Scenario"]
@@ -43,6 +48,7 @@ _Actor = ClientAttack | RingAttack | HonestSender
 #: Cycles within which every frame under way is told of, and the adapter comes to rest.
 _PATIENCE = 400_000
 _STEP = 2_000
+_OWNER_PAGES = 100
 
 
 @dataclass
@@ -96,6 +102,8 @@ class Scenario:
         self._frames: list[WireFrame] = []
         self._stops: Counter[str] = Counter()
         self._senders: list[tuple[FuzzedPartition, HonestSender]] = []
+        #: Those of them, and others, whose frames must arrive.
+        self._promised: list[tuple[FuzzedPartition, HonestSender]] = []
 
     def play(self) -> Outcome:
         """Play it once."""
@@ -125,6 +133,8 @@ class Scenario:
                 sender = HonestSender(client, device, own)
                 self._senders.append((client, sender))
                 actors.append((client, sender))
+        if plan.host is not Host.HOSTILE:
+            self._promised += self._senders
         if plan.host is not Host.HONEST:
             everybody = plan.host is Host.HOSTILE
             ends = [c.connection.server for c in world.hosted if c.connection is not None]
@@ -193,15 +203,13 @@ class Scenario:
         """Attacks have ceased: what is under way ends."""
         world = self._world
         cycle = self._engine.cycle
-        if self._plan.host is Host.HONEST or self._plan.host is Host.OWN_RING:
+        if self._plan.host is not Host.HOSTILE:
             if self._plan.host is Host.OWN_RING:
                 AdapterPage(world.assignment.adapter_page).ring[0].control.write(enable=0)
             self._wait("frames of honest clients are under way", self._all_settled)
         else:
             if not world.hosting.alive:
-                heir = world.create("new owner", 8, hostile=False)
-                world.hosting = heir
-                world.assignment = world.assign(heir)
+                self._take_over("new owner")
             page = AdapterPage(world.assignment.adapter_page)
             for ring in range(len(world.assignment.liobn)):
                 page.ring[ring].control.write(enable=0)
@@ -215,14 +223,43 @@ class Scenario:
                     world.judge.accuse(
                         self._engine.cycle, "hang", f"ring {ring} is active though disabled"
                     )
+        self._read_status(world.assignment)
+        if self._plan.host is Host.HOSTILE and not self._plan.manner.errors:
+            self._use_it_anew()
         self._outcome.events["cycles to rest"] += self._engine.cycle - cycle
+
+    def _read_status(self, assignment: AdapterAssignment) -> None:
+        """Take note of what the adapter has counted, and of the rings that it has stopped."""
         page = AdapterPage(self._engine.registers, ADAPTER_PAGE)
         self._outcome.events["segments"] += page.segments.read().count
         self._outcome.events["frames dropped"] += page.dropped.read().count
-        for ring in range(len(world.assignment.liobn)):
+        for ring in range(len(assignment.liobn)):
             status = page.ring[ring].status.read()
             if status.stopped:
                 self._stops[status.reason.name.lower()] += 1
+
+    def _use_it_anew(self) -> None:
+        """A new owner finds an adapter that works."""
+        world = self._world
+        if world.hosting.hostile:
+            world.terminate(world.hosting)
+            self._take_over("second owner")
+        owner = world.hosting
+        driver = AdapterDriver(world.assignment)
+        device = OwnerDevice(driver, station_address(owner.partition))
+        owner.claim(8)
+        sender = HonestSender(owner, device, random.Random(f"anew {self._plan.seed}"))
+        self._promised.append((owner, sender))
+        for _ in range(3):
+            self._note(self._engine.cycle, owner.name, sender.act())
+        self._wait("frames of the new owner are under way", lambda: sender.settled)
+        self._wait("the adapter is busy", lambda: self._engine.quiescent)
+
+    def _take_over(self, name: str) -> None:
+        """Another partition gets the adapter, whose owner has died."""
+        world = self._world
+        world.hosting = world.create(name, _OWNER_PAGES, hostile=False)
+        world.assignment = world.assign(world.hosting)
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
         end = self._engine.cycle + _PATIENCE
@@ -282,9 +319,8 @@ class Scenario:
             wrong = partition.check()
             if wrong:
                 judge.accuse(cycle, "foreign write", wrong)
-        if self._plan.host is not Host.HOSTILE:
-            for client, sender in self._senders:
-                self._judge_delivery(client, sender)
+        for partition, sender in self._promised:
+            self._judge_delivery(partition, sender)
 
     def _judge_delivery(self, client: FuzzedPartition, sender: HonestSender) -> None:
         """Every frame once, whole, in order, and told as sent."""

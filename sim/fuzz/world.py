@@ -95,6 +95,7 @@ class World:
             # One bit more than the adapter's own IDs.
             walker_id=1 << id_width(1 + plan.design.hosted),
             bus_bytes=plan.design.data_width // 8,
+            one_owner=plan.host is not Host.HOSTILE,
         )
         planted = plant.hardware(engine)
         self._registers = RegisterWatch(planted.registers)
@@ -137,7 +138,9 @@ class World:
         return made
 
     def assign(self, owner: FuzzedPartition) -> AdapterAssignment:
-        """Give the adapter to `owner`."""
+        """Give the adapter to `owner`, who may not be the first."""
+        self.judge.judge_beats(self.engine.take_beats())
+        self.judge.tables.clear()
         window = _ADAPTER_WINDOW * PAGE_SIZE
         assignment = self.manager.assign_adapter(owner.partition, window_bytes=window)
         self.judge.grants.add_adapter(assignment)

@@ -14,6 +14,9 @@ from byway.sim.fuzz.plan import DESIGNS, Host, plan_of
 from byway.sim.fuzz.player import play
 from byway.sw.contract.registers import FaultReason
 
+#: The first to play a design compiles it.
+pytestmark = pytest.mark.timeout(900)
+
 SCENARIOS = 2000
 PARTS = 40
 PART = SCENARIOS // PARTS

@@ -20,7 +20,7 @@ from byway.sim.engines.section import Cycles
 from byway.sim.fuzz import campaign as campaign_module
 from byway.sim.fuzz import pool as pool_module
 from byway.sim.fuzz.judge import Violation
-from byway.sim.fuzz.player import play
+from byway.sim.fuzz.player import play, prepare
 from byway.sim.fuzz.pool import play_all
 from byway.sim.fuzz.scenario import Outcome
 
@@ -29,6 +29,15 @@ ENVIRONMENT = os.environ | {
     "COLUMNS": "120",
     "PYTHONPATH": str(Path(command.__file__).parents[2]),
 }
+
+
+#: The first to play a design compiles it.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    prepare()
 
 
 def fuzz(folder: Path, *more: str) -> int:
@@ -171,13 +180,12 @@ def test_ctrl_c_leaves_what_was_played(tmp_path):
         start_new_session=True,
     )
     try:
-        # Its processes are there, and have had time to play something.
+        # Its processes have worked for long enough to have played something.
         until = time.monotonic() + 200
-        while len(children(process.pid)) < 2:
+        while max(map(worked, children(process.pid)), default=0) < 3:
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < until, "no process was started"
+            assert time.monotonic() < until, "no process works"
             time.sleep(0.1)
-        time.sleep(8)
         os.killpg(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     finally:
@@ -195,6 +203,12 @@ def test_ctrl_c_leaves_what_was_played(tmp_path):
 def children(parent: int) -> list[int]:
     text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
     return [int(pid) for pid in text.split()]
+
+
+def worked(pid: int) -> float:
+    """Seconds of a processor that a process has had."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_process_that_dies_is_the_finding_of_its_seed():

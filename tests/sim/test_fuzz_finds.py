@@ -10,14 +10,19 @@ from byway.sim.fuzz.plant import Plant
 from byway.sim.fuzz.player import play
 from byway.sw.contract.records import TranslationControlEntry
 from byway.sw.contract.registers import (
+    ADAPTER_PAGE,
     DOORBELL_PAGE,
     DOORBELL_STRIDE,
     MANAGER_PAGE,
+    AdapterPage,
     ManagerBinding,
     ManagerInvalidate,
     ManagerPage,
 )
 from byway.sw.manager.rtce_hcalls import RtceHcalls
+
+#: The first to play a design compiles it.
+pytestmark = pytest.mark.timeout(900)
 
 SEEDS = range(300)
 
@@ -77,8 +82,8 @@ class Hardware:
         return self._hardware.time_ns
 
 
-def offset_of(register):
-    """Where a register of the manager page is."""
+def offset_of(register, page: type = ManagerPage, base=MANAGER_PAGE):
+    """Where a register of a page is, by default the manager's."""
     seen = []
 
     class Finder:
@@ -88,7 +93,7 @@ def offset_of(register):
 
         def write(self, offset, value): ...
 
-    register(ManagerPage(Finder(), MANAGER_PAGE)).read()
+    register(page(Finder(), base)).read()
     return seen[0]
 
 
@@ -174,7 +179,7 @@ class MapsThePageBeside(Plant):
 
 
 class LosesDoorbells(Plant):
-    """Now and then one of ring 1 is not heard."""
+    """Every third of ring 1 is not heard."""
 
     def hardware(self, hardware):
         rung = []
@@ -182,8 +187,20 @@ class LosesDoorbells(Plant):
         def change(offset, value):
             if offset == DOORBELL_PAGE + DOORBELL_STRIDE:
                 rung.append(value)
-                return value if len(rung) % 7 else None
+                return value if len(rung) % 3 else None
             return value
+
+        return Hardware(hardware, registers=Registers(hardware.registers, change))
+
+
+class KeepsARingRunning(Plant):
+    """Ring 2 cannot be switched off."""
+
+    def hardware(self, hardware):
+        place = offset_of(lambda page: page.ring[2].control, AdapterPage, ADAPTER_PAGE)
+
+        def change(offset, value):
+            return 1 if offset == place else value
 
         return Hardware(hardware, registers=Registers(hardware.registers, change))
 
@@ -242,6 +259,7 @@ class LeaksABit(Wire):
         (PermitsToReadWhatMayBeWritten, {"wrong table", "foreign beat"}, 5),
         (LeavesClones, {"wrong table", "foreign beat"}, 60),
         (MapsThePageBeside, {"foreign beat", "wrong table"}, 5),
+        (KeepsARingRunning, {"hang", "software"}, 60),
         (LosesDoorbells, {"hang", "lost frame"}, 60),
         (LosesAFrame, {"lost frame"}, 60),
         (DoublesAFrame, {"lost frame"}, 60),

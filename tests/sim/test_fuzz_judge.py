@@ -10,6 +10,7 @@ from byway.sim.fuzz.grants import Grant, Grants
 from byway.sim.fuzz.judge import Judge
 from byway.sim.fuzz.markers import EPOCHS, MAXIMUM_BYTES, OWNERS, marked_page, markers_in
 from byway.sim.fuzz.watch import Table
+from byway.sw.contract.records import Completion, TransmitStatus
 
 PAGE = 4096
 WALKER = 32
@@ -131,6 +132,43 @@ def test_two_rings_do_not_make_a_frame():
     assert not judge.violations
     judge.judge_frame(frame(one + two))
     assert [violation.kind for violation in judge.violations] == ["foreign bytes"]
+
+
+def test_two_owners_do_not_make_a_frame():
+    class Everything(Grants):
+        def find(self, ring, page, access, cycle):
+            return Grant(page, access, 0)
+
+    judge = Judge(Everything, walker_id=WALKER, bus_bytes=8, one_owner=True)
+    words = [marked_page(owner, 1, 5)[:8] for owner in (1, 2)]
+    judge.judge_beats([beat()._replace(data=word.ljust(16, b"\0")) for word in words])
+    for word in words:
+        judge.judge_frame(frame(word * 2))
+    assert not judge.violations
+    judge.judge_frame(frame(words[0] + words[1]))
+    assert [violation.kind for violation in judge.violations] == ["foreign bytes"]
+
+
+@pytest.mark.parametrize("bus_bytes", [8, 16])
+def test_a_completion_names_its_ring(bus_bytes):
+    class Everything(Grants):
+        def find(self, ring, page, access, cycle):
+            return Grant(page, access, 0)
+
+    judge = Judge(Everything, walker_id=WALKER, bus_bytes=bus_bytes)
+    record = Completion(status=TransmitStatus.MSS_RANGE, ring=1, generation=1).pack()
+
+    def write(requester):
+        for at in range(0, Completion.SIZE, bus_bytes):
+            written = beat(address=5 * PAGE + at, kind=BeatKind.WRITE_DATA, requester=requester)
+            data = record[at : at + bus_bytes].ljust(16, b"\0")
+            judge.judge_beats([written._replace(data=data)])
+
+    write(1)
+    assert not judge.violations
+    write(2)
+    assert [violation.kind for violation in judge.violations] == ["foreign completion"]
+    assert judge.statuses == {"mss_range": 2}
 
 
 # --- Markers
