@@ -361,6 +361,9 @@ class Scenario:
         events["beats just before their grant ended"] += judge.late
         events["frames on the wire"] += len(self._frames)
         events["honest frames"] += sum(len(sender.sent) for _client, sender in self._senders)
+        events["promised frames"] += sum(
+            len(sent.wire) for _partition, sender in self._promised for sent in sender.sent
+        )
         events["markers on the wire"] += judge.markers
         events["grants taken back"] += judge.grants.revoked
         events["faults"] += world.manager.counters.faults

@@ -49,7 +49,7 @@ def _rows(totals: Totals, seconds: float) -> list[tuple[str, str | Text]]:
     hostile = sum(n for what, n in totals.actions.items() if what.startswith("hostile"))
     refused = sum(n for what, n in totals.hcalls.items() if not what.endswith(" H_SUCCESS"))
     beats = ", ".join(f"{events[f'beats: {kind}']:,} {kind}s" for kind in ("read", "write", "walk"))
-    verdict = Text("all promises kept", "bold green")
+    verdict = Text("0 hangs, 0 foreign beats or bytes, 0 promised frames lost", "bold green")
     if kinds:
         broken = ", ".join(f"{n:,} times {kind}" for kind, n in kinds.most_common())
         verdict = Text(f"BROKEN: {broken}", "bold red")
@@ -71,8 +71,8 @@ def _rows(totals: Totals, seconds: float) -> list[tuple[str, str | Text]]:
         ("beats judged", beats),
         (
             "frames on the wire",
-            f"{events['frames on the wire']:,}, {events['honest frames']:,} handed over by honest "
-            "partitions",
+            f"{events['frames on the wire']:,}, {events['promised frames']:,} of them promised to "
+            "the well-behaved",
         ),
         ("verdict", verdict),
     ]
