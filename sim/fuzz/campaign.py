@@ -20,16 +20,14 @@ from rich.progress import (
 )
 
 from byway.sim.engines.section import Cycles
+from byway.sim.fuzz.outcome import COUNTS, Outcome
 from byway.sim.fuzz.plan import plan_of
 from byway.sim.fuzz.player import prepare, record
 from byway.sim.fuzz.pool import play_all
-from byway.sim.fuzz.scenario import Outcome
 from byway.sim.report.results_folder import results_folder
 
-__all__ = ["COUNTS", "Campaign", "Totals", "run_campaign"]
+__all__ = ["Campaign", "Totals", "run_campaign"]
 
-#: What is counted, by kind: attributes of `Outcome` and `Totals`.
-COUNTS = ("actions", "hcalls", "faults", "stops", "completions", "events")
 _RESULT, _LOG, _WAVEFORM = "result.json", "violation.log", "violation.vcd"
 
 

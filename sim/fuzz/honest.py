@@ -58,6 +58,10 @@ class HonestSender:
             pages = [partition.free.pop() for _ in range(_PAGES)]
             self._map(min(pages))
 
+    def signed(self, data: bytes) -> bool:
+        """Whether a frame begins as its plain ones do, which nobody else can know."""
+        return data.startswith(self._plain_header())
+
     @property
     def settled(self) -> bool:
         """It is known what became of every frame."""
@@ -125,14 +129,14 @@ class HonestSender:
             length -= count
         return tuple(fragments), data
 
-    def _sign(self) -> bytes:
-        """Bytes that no other frame has, and nobody can guess."""
-        self._number += 1
-        return self._nonce + self._number.to_bytes(4, "big")
+    def _plain_header(self) -> bytes:
+        return (
+            _DESTINATION + self._device.features.mac + _ETHERTYPE.to_bytes(2, "big") + self._nonce
+        )
 
     def _frame(self) -> tuple[Frame, Sent]:
-        mac = self._device.features.mac
-        header = _DESTINATION + mac + _ETHERTYPE.to_bytes(2, "big") + self._sign()
+        self._number += 1
+        header = self._plain_header() + self._number.to_bytes(4, "big")
         fragments, data = self._payload(self._rng.choice((0, 5, 40, 40, 150, 400)))
         sent = Sent(((header + data).ljust(_MINIMUM_FRAME, b"\0"),))
         return Frame(header=header, payload=fragments, on_complete=sent.outcomes.append), sent
@@ -147,8 +151,9 @@ class HonestSender:
         number, identification = rng.getrandbits(32), rng.getrandbits(16)
         ethernet = _DESTINATION + mac + _IPV4.to_bytes(2, "big")
         # The addresses sign the frame: the adapter leaves them as they are.
-        sign = self._sign()
-        source, destination = b"\x0a" + sign[:3], sign[3:6] + sign[9:10]
+        self._number += 1
+        source = b"\x0a" + self._nonce[:3]
+        destination = self._nonce[3:] + bytes((self._number & 0xFF,))
 
         def segment(payload: bytes, at: int, last: bool, *, summed: bool) -> bytes:
             length = _IP.size + _TCP_HEADER.size + len(payload)

@@ -7,9 +7,10 @@ from byway.sim.engines.native import NATIVES, NativeEngine
 from byway.sim.engines.native_build import LIBRARY, build_native
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.engines.section import Section
+from byway.sim.fuzz.outcome import Outcome
 from byway.sim.fuzz.plan import DESIGNS, Design, plan_of
 from byway.sim.fuzz.plant import Plant
-from byway.sim.fuzz.scenario import Outcome, Scenario
+from byway.sim.fuzz.scenario import Scenario
 from byway.sim.fuzz.world import board_of
 from byway.sim.scenarios.machine import adapter_for
 

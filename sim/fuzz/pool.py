@@ -14,8 +14,8 @@ from typing import Any
 
 from byway.sim.engines.engine import EngineError
 from byway.sim.fuzz.judge import Violation
+from byway.sim.fuzz.outcome import Outcome
 from byway.sim.fuzz.player import play
-from byway.sim.fuzz.scenario import Outcome
 
 __all__ = ["SECONDS", "play_all", "serve"]
 

@@ -225,8 +225,7 @@ class RingAttack:
         if rng.random() < 0.3:
             # What has a clone already can be cloned once that one has gone.
             hcalls.h_remove_rtce(end.r_liobn, source * PAGE_SIZE, liobn, ioba, count, 0)
-        code, done = hcalls.h_put_rtce(end.r_liobn, source * PAGE_SIZE, liobn, ioba, count)
-        del code
+        _code, done = hcalls.h_put_rtce(end.r_liobn, source * PAGE_SIZE, liobn, ioba, count)
         self._used[ring] += range(place, place + min(done, count))
 
     def copy(self) -> None:

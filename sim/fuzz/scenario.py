@@ -21,13 +21,12 @@ it for other things: of those, nothing is ever seen.
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.engines.engine import WatchingEngine
 from byway.sim.fuzz.client_attack import ClientAttack
 from byway.sim.fuzz.honest import HonestSender
-from byway.sim.fuzz.judge import Violation
+from byway.sim.fuzz.outcome import Outcome
 from byway.sim.fuzz.partition import FuzzedPartition
 from byway.sim.fuzz.plan import Host, Plan
 from byway.sim.fuzz.plant import Plant
@@ -41,7 +40,7 @@ from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.methods import station_address
 from byway.sw.stack.network_device import FrameOutcome
 
-__all__ = ["Outcome", "Scenario"]
+__all__ = ["Scenario"]
 
 _Actor = ClientAttack | RingAttack | HonestSender
 
@@ -49,37 +48,6 @@ _Actor = ClientAttack | RingAttack | HonestSender
 _PATIENCE = 400_000
 _STEP = 2_000
 _OWNER_PAGES = 100
-
-
-@dataclass
-class Outcome:
-    """What a scenario came to.
-
-    Attributes
-    ----------
-    seed : int
-    cycles : int
-        When it ended.
-    violation : Violation or None
-        The first that was; None if all promises were kept.
-    actions, hcalls, faults, stops, completions, events : Counter
-        Actions by who and what; hcalls by name and answer; refused accesses by reason; stops of
-        rings by reason, as far as they were seen; completions by status; and what else shows that
-        much happened.
-    log : list of (int, str, str)
-        Cycle, who, and what was done.
-    """
-
-    seed: int
-    cycles: int = 0
-    violation: Violation | None = None
-    actions: Counter[str] = field(default_factory=Counter)
-    hcalls: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    stops: Counter[str] = field(default_factory=Counter)
-    completions: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
-    log: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 class Scenario:
@@ -327,7 +295,7 @@ class Scenario:
         judge, cycle = self._world.judge, self._engine.cycle
         expected = [data for sent in sender.sent for data in sent.wire]
         known = set(expected)
-        seen = [frame.data for frame in self._frames if frame.data in known]
+        seen = [f.data for f in self._frames if f.data in known or sender.signed(f.data)]
         if seen != expected:
             at = next(
                 (n for n, (a, b) in enumerate(zip(seen, expected, strict=False)) if a != b),

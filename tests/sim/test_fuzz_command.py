@@ -20,9 +20,9 @@ from byway.sim.engines.section import Cycles
 from byway.sim.fuzz import campaign as campaign_module
 from byway.sim.fuzz import pool as pool_module
 from byway.sim.fuzz.judge import Violation
+from byway.sim.fuzz.outcome import Outcome
 from byway.sim.fuzz.player import play, prepare
 from byway.sim.fuzz.pool import play_all
-from byway.sim.fuzz.scenario import Outcome
 
 BYWAY = [sys.executable, "-m", "byway.sim.command"]
 ENVIRONMENT = os.environ | {
