@@ -8,7 +8,7 @@ up begins anew as soon as the server is back.
 Source: patent, FIG. 5, method 600 step 640, method 700 steps 730 and 740; ibmvnic.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from byway.sw.hosted.command_channel import CommandChannel
@@ -29,9 +29,12 @@ from byway.sw.vnic.commands import (
     LinkStateIndication,
     LogicalLinkState,
     LogicalLinkStateResponse,
+    RequestErrorInfo,
+    RequestErrorInfoResponse,
     RequestStatistics,
     RequestStatisticsResponse,
 )
+from byway.sw.vnic.error_detail import ErrorDetail
 from byway.sw.vnic.queue import SubQueue, SubQueueSender
 from byway.sw.vnic.statistics import Statistics
 from byway.sw.vnic.window import DmaWindow, pages_of
@@ -40,6 +43,7 @@ __all__ = ["HostedDriver"]
 
 _ETHERNET_HEADER = 14
 _POOL_BYTES = 256 * 1024
+_DETAILS = 16
 
 
 class HostedDriver:
@@ -66,12 +70,15 @@ class HostedDriver:
         Error indications by cause. After one that is not fatal the device goes on: frames that
         were lost are told as such. A fatal one ends what was agreed, and the device is set up anew;
         if it has sent no frame since it was set up last, only by `start`.
+    error_details : deque of ErrorDetail
+        What the server told of errors that are not fatal, the latest of all.
     """
 
     def __init__(self, end: VirtualEnd, mac: bytes, wishes: Wishes | None = None):
         self.granted: Granted | None = None
         self.failure = ""
         self.errors: Counter[int] = Counter()
+        self.error_details: deque[ErrorDetail] = deque(maxlen=_DETAILS)
         self._end = end
         self._mac = mac
         self._wishes = wishes or Wishes()
@@ -317,9 +324,26 @@ class HostedDriver:
             self.errors[indication.cause] += 1
             if indication.flags & FATAL_ERROR:
                 self._failed()
+            elif indication.detail_size >= ErrorDetail.SIZE:
+                self._ask_for_detail(indication.error_id)
         elif self._transmit is not None:
             both = indication.physical == indication.logical == LinkState.UP
             self._set_link(both)
+
+    def _ask_for_detail(self, error_id: int) -> None:
+        """Ask for the detail of an error, into a place of its own behind the other buffers."""
+        place = PAGE_SIZE - (1 + error_id % _DETAILS) * ErrorDetail.SIZE
+
+        def answered(answer: RequestErrorInfoResponse) -> None:
+            if answer.rc == VnicReturnCode.SUCCESS:
+                block = self._end.owner.memory.read(
+                    self._exchange.address + place, ErrorDetail.SIZE
+                )
+                self.error_details.append(ErrorDetail.unpack(block))
+
+        self._channel.ask(
+            RequestErrorInfo(self.exchange_ioba + place, ErrorDetail.SIZE, error_id), answered
+        )
 
     def _failed(self) -> None:
         """Begin anew after a fatal error, unless that cannot be expected to help."""

@@ -106,6 +106,14 @@ class ClientMaps:
             return None
         return known.base + ioba - known.client_page
 
+    def origin(self, ioba: int) -> tuple[int, int] | None:
+        """Return map id and address in the client's window of what the adapter finds at `ioba`."""
+        for map_id, known in self._maps.items():
+            offset = ioba - known.base
+            if 0 <= offset < known.pages * PAGE_SIZE:
+                return map_id, known.client_page + offset
+        return None
+
     def _remove(self, old: _Map, pages: int) -> None:
         if pages:
             self._end.owner.hcalls.h_remove_rtce(

@@ -7,7 +7,7 @@ of a client, however wrong, does more than fail; none reaches another client.
 Source: LoPAR, "Typical VNIC Protocol Flows"; patent, steps 630 and 640.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from byway.sw.manager.connection import ServerEnd
 from byway.sw.vnic import commands
 from byway.sw.vnic.codes import ErrorCause, LinkState, VnicReturnCode
 from byway.sw.vnic.command_queue import CommandQueue
+from byway.sw.vnic.error_detail import ErrorDetail
 from byway.sw.vnic.queue import SubQueueSender
 from byway.sw.vnic.window import DmaWindow
 
@@ -81,15 +82,15 @@ class ClientSession:
         Commands that were refused, by command byte and return code.
     unanswerable : int
         Responses to commands that were never sent.
-    errors : deque of StopCause
-        Why frames in the client's ring were lost, the latest of all; it was told each time by
-        ERROR_INDICATION.
+    errors : dict of ErrorDetail
+        Why frames in the client's ring were lost, the latest of all by number of the error. It was
+        told each time by ERROR_INDICATION, and may ask for the detail.
     """
 
     def __init__(self, driver: AdapterDriver, end: ServerEnd, mac: bytes):
         self.refusals: Counter[tuple[int, VnicReturnCode]] = Counter()
         self.unanswerable = 0
-        self.errors: deque[StopCause] = deque(maxlen=_ERRORS_KEPT)
+        self.errors: dict[int, ErrorDetail] = {}
         self._last_error = 0
         self._driver = driver
         self._mac = mac
@@ -129,6 +130,7 @@ class ClientSession:
         """End: take back everything that the client had."""
         if self._control is not None:
             self._control.close()
+        self.errors.clear()
         self._login = None
         self._control = None
 
@@ -165,6 +167,8 @@ class ClientSession:
                     self._driver, self._offer, self._memory, self._login.path, self._mac
                 )
             return answer
+        if isinstance(message, commands.RequestErrorInfo):
+            return self._tell_error(message)
         if isinstance(message, commands.VersionExchange):
             return self._exchange_versions(message)
         return VnicReturnCode.UNKNOWN_COMMAND
@@ -179,13 +183,29 @@ class ClientSession:
 
     def _ring_stopped(self, cause: StopCause) -> None:
         """Tell the client why frames were lost; its ring runs again, or the error is fatal."""
-        blame = ErrorCause.ADAPTER_PROBLEM
+        path = self.path
         if isinstance(cause, FaultRecord):
             blame = _BLAME.get(cause.reason, ErrorCause.FIRMWARE_PROBLEM)
-        self.errors.append(cause)
+            map_id, ioba = (path and path.maps.origin(cause.address)) or (0, cause.address)
+            detail = ErrorDetail(reason=cause.reason, write=cause.write, map_id=map_id, ioba=ioba)
+        else:
+            blame = ErrorCause.ADAPTER_PROBLEM
+            detail = ErrorDetail(stop=cause)
         self._last_error += 1
-        is_fatal = self.path is not None and self.path.is_down
-        flags = commands.FATAL_ERROR if is_fatal else 0
-        no_details = 0
-        indication = commands.ErrorIndication(flags, self._last_error, no_details, blame)
+        self.errors[self._last_error] = detail
+        self.errors.pop(self._last_error - _ERRORS_KEPT, None)
+        flags = commands.FATAL_ERROR if path is not None and path.is_down else 0
+        indication = commands.ErrorIndication(flags, self._last_error, ErrorDetail.SIZE, blame)
         self._queue.send(indication.pack())
+
+    def _tell_error(self, message: commands.RequestErrorInfo) -> _Answer:
+        detail = self.errors.get(message.error_id)
+        if detail is None:
+            return VnicReturnCode.PARAMETER
+        if message.length < ErrorDetail.SIZE:
+            return VnicReturnCode.INVALID_LENGTH
+        if not self._memory.store(message.ioba, detail.pack()):
+            return VnicReturnCode.INVALID_IOBA
+        return commands.RequestErrorInfoResponse(
+            message.error_id, ErrorDetail.SIZE, VnicReturnCode.SUCCESS
+        )

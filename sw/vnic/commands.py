@@ -45,6 +45,8 @@ __all__ = [
     "QueryMapResponse",
     "RequestCapability",
     "RequestCapabilityResponse",
+    "RequestErrorInfo",
+    "RequestErrorInfoResponse",
     "RequestMap",
     "RequestMapResponse",
     "RequestStatistics",
@@ -354,6 +356,26 @@ class ErrorIndication(Message, command=Command.ERROR_INDICATION, layout="BxIIH2x
     error_id: int
     detail_size: int
     cause: int
+
+
+@dataclass(frozen=True)
+class RequestErrorInfo(Message, command=Command.REQUEST_ERROR_INFO, layout="2xIII"):
+    """Ask for the detail of an error in a buffer of the client's window."""
+
+    ioba: int
+    length: int
+    error_id: int
+
+
+@dataclass(frozen=True)
+class RequestErrorInfoResponse(
+    Message, command=Command.REQUEST_ERROR_INFO, layout="2xIIB3x", response=True
+):
+    """The detail is written, so many bytes of it, or why not."""
+
+    error_id: int
+    length: int
+    rc: int
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from byway.sim.scenarios.sharers import SHARERS, Sharers
 from byway.sim.scenarios.transfer import rate_of_limit
 from byway.sim.scenarios.watched_hardware import POISON, WatchedHardware
 from byway.sw.contract.registers import FaultReason
-from byway.sw.manager.adapter_sharing import FaultRecord
 from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.stack.network_device import FrameOutcome
@@ -77,8 +76,10 @@ def test_a_ring_that_faults_again_and_again_costs_the_other_nothing(latency):
     assert machine.driver.faults == {1: counters.faults + counters.faults_lost}
     told = faulty.errors[ErrorCause.DEVICE_DRIVER_PROBLEM]
     assert told == counters.ring_resets
-    session = machine.interface.sessions[0]
-    assert all(isinstance(error, FaultRecord) for error in session.errors)
+    assert faulty.error_details
+    for detail in faulty.error_details:
+        assert (detail.reason, detail.write) == (FaultReason.READ_DENIED, 0)
+        assert detail.map_id
 
     # It sent in between, and nothing from the page.
     assert flood.outcomes[FrameOutcome.SENT] > 0

@@ -107,8 +107,12 @@ def test_refused_memory_is_told_and_the_ring_comes_back(share):
     machine.manager.dispatch()
     assert outcomes == [SENT, FrameOutcome.REFUSED, LOST]
     assert device.errors == {ErrorCause.DEVICE_DRIVER_PROBLEM: 1}
-    (fault,) = machine.sessions[0].errors
-    assert (fault.requester, fault.reason) == (1, FaultReason.READ_DENIED)
+    # The detail names the place as the client knows it.
+    (detail,) = device.error_details
+    assert machine.sessions[0].errors == {1: detail}
+    assert (detail.stop, detail.reason, detail.write) == (0, FaultReason.READ_DENIED, 0)
+    assert detail.map_id == taken_back.mapping
+    assert detail.ioba // 4096 == index
     device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])
     machine.manager.dispatch()
     assert outcomes[-1] is SENT

@@ -6,9 +6,11 @@ client's frames go on.
 
 import pytest
 
+from byway.sw.contract.registers import FaultReason
 from byway.sw.vnic import commands
 from byway.sw.vnic.capabilities import Capability
-from byway.sw.vnic.codes import VnicReturnCode
+from byway.sw.vnic.codes import ErrorCause, VnicReturnCode
+from byway.sw.vnic.error_detail import ErrorDetail
 from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
 from byway.sw.vnic.receive import ReceiveBuffer
 
@@ -280,6 +282,27 @@ def test_a_map_that_does_not_exist_cannot_be_taken_back(user):
 def test_a_wrong_parameter_is_refused(user, message, code):
     user.ask(message)
     assert user.received[-1][12] == code
+
+
+def test_the_detail_of_an_error_is_told_to_who_has_room_for_it(user, machine, share):
+    user.end.owner.hcalls.h_put_tce(user.end.liobn, user.memory.ioba, 0)
+    user.submit([user.frame(1).pack()])
+    (told,) = [commands.decode(element) for element in user.received if element[1] == 8]
+    assert told == commands.ErrorIndication(
+        0, 1, ErrorDetail.SIZE, ErrorCause.DEVICE_DRIVER_PROBLEM
+    )
+    place, size = user.exchange.ioba, ErrorDetail.SIZE
+    for message, code in (
+        (commands.RequestErrorInfo(place, size, 2), VnicReturnCode.PARAMETER),
+        (commands.RequestErrorInfo(place, size - 1, 1), VnicReturnCode.INVALID_LENGTH),
+        (commands.RequestErrorInfo(NOWHERE, size, 1), VnicReturnCode.INVALID_IOBA),
+    ):
+        assert user.ask(message).rc == code
+    answer = user.ask(commands.RequestErrorInfo(place, size, 1))
+    assert answer == commands.RequestErrorInfoResponse(1, size, OK)
+    assert ErrorDetail.unpack(user.read(size)) == ErrorDetail(
+        reason=FaultReason.READ_DENIED, map_id=1, ioba=user.memory.ioba
+    )
 
 
 def test_an_address_belongs_to_one_client(user, machine, share):

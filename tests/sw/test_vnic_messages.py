@@ -58,6 +58,7 @@ def test_a_response_has_its_return_code_at_byte_12(cls):
         (commands.QueryMapResponse(12, 512, 500, 0), "809d 00 0c 00000200 000001f4 00000000"),
         (commands.LinkStateIndication(1, 1), "8012 0000 01 01" + "00" * 10),
         (commands.ErrorIndication(0x80, 9, 4, 1), "8008 80 00 00000009 00000004 0001 0000"),
+        (commands.RequestErrorInfo(0x3000, 16, 9), "8009 0000 00003000 00000010 00000009"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
