@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from byway.rtl.contract.model import register_space
 from byway.sim.fuzz.names import Names, random_hcall
 from byway.sim.fuzz.partition import FuzzedPartition
+from byway.sim.fuzz.plan import DESIGNS
 from byway.sw.contract.records import ScatterGatherEntry, TransmitDescriptor
 from byway.sw.contract.registers import ADAPTER_PAGE, AdapterPage, DoorbellPage, RingRegisters
 from byway.sw.manager.adapter_sharing import AdapterAssignment
@@ -46,10 +47,12 @@ _EVERYBODY = {
 }
 _LENGTHS = (14, 15, 60, 64, 100, 200, 400, 1514)
 _ENTRY = TransmitDescriptor.SIZE
+#: Of the largest design.
+_RINGS = 1 + max(design.hosted for design in DESIGNS)
 #: Offsets in the adapter page at which there is something.
 _KNOWN = [
     address - ADAPTER_PAGE
-    for _path, address, _register in register_space().registers()
+    for _path, address, _register in register_space(rings=_RINGS).registers()
     if ADAPTER_PAGE <= address < ADAPTER_PAGE + PAGE_SIZE
 ]
 
