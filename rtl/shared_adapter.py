@@ -22,9 +22,9 @@ from byway.rtl.adapter import Adapter
 from byway.rtl.bus.axi4 import AXI4Signature
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.register_bank import RegisterBank
-from byway.rtl.counter import Counter
 from byway.rtl.mac.gmii import GmiiTransmitSignature
 from byway.rtl.translation.bridge import TranslationBridge
+from byway.rtl.translation.manager import connect_manager
 from byway.rtl.transmit.transmit_path import USER_WIDTH, id_width
 
 __all__ = ["SETTLING", "SharedAdapter"]
@@ -108,7 +108,7 @@ class SharedAdapter(wiring.Component):
         wiring.connect(m, adapter.m_axi, bridge.s_axi)
         wiring.connect(m, bridge.m_axi, wiring.flipped(self.m_axi))
         wiring.connect(m, adapter.gmii, wiring.flipped(self.gmii))
-        self._connect_manager_page(m)
+        connect_manager(m, bank.manager, bank.window, bridge, interrupt=self.manager_interrupt)
         self._connect_adapter_page(m)
         self._watch(m)
         return m
@@ -124,41 +124,6 @@ class SharedAdapter(wiring.Component):
             m.d.sync += [settled.eq(0), self.quiescent.eq(0)]
         with m.Elif(~self.quiescent):
             m.d.sync += [settled.eq(settled + 1), self.quiescent.eq(settled == SETTLING - 1)]
-
-    def _connect_manager_page(self, m: Module) -> None:
-        page, bridge = self._bank.manager, self._bridge
-        wiring.connect(m, page.binding, bridge.binding)
-        wiring.connect(m, self._bank.window.window, bridge.window)
-        invalidate = bridge.invalidate
-        m.d.comb += [
-            invalidate.start.eq(page.invalidate.start.value),
-            invalidate.scope.eq(page.invalidate.scope.value),
-            invalidate.window.eq(page.invalidate.window.value),
-            invalidate.index.eq(page.invalidate_page.index.value),
-            page.invalidate_status.busy.value.eq(invalidate.busy),
-        ]
-        status, record = bridge.fault_status, bridge.fault_record
-        m.d.comb += [
-            page.fault_status.valid.value.eq(status.valid),
-            page.fault_status.lost.value.eq(status.lost),
-            status.valid_modify.eq(page.fault_status.valid.modify),
-            status.lost_modify.eq(page.fault_status.lost.modify),
-            page.fault_record.requester.value.eq(record.requester),
-            page.fault_record.window.value.eq(record.window),
-            page.fault_record.reason.value.eq(record.reason),
-            page.fault_record.write.value.eq(record.write),
-            page.fault_address.address.value.eq(bridge.fault_address),
-        ]
-        m.d.sync += self.manager_interrupt.eq(status.valid & page.interrupt_enable.fault.value)
-        for name, event in (
-            ("iotlb_hits", bridge.iotlb_hit),
-            ("iotlb_misses", bridge.iotlb_miss),
-            ("iotlb_prefetches", bridge.iotlb_prefetch),
-            ("faults", bridge.fault),
-        ):
-            m.submodules[f"count_{name}"] = counter = Counter()
-            m.d.sync += counter.amount.eq(event)
-            m.d.comb += getattr(page, name).count.value.eq(counter.count)
 
     def _connect_adapter_page(self, m: Module) -> None:
         page, adapter = self._bank.adapter, self._adapter

@@ -24,9 +24,11 @@ from byway.rtl.bus.axi4 import PAGE_BYTES
 from byway.rtl.contract.tree import WORD_BITS, Field, FieldKind, Group, Register
 
 __all__ = [
+    "MAXIMUM_REQUESTERS",
     "MAXIMUM_RINGS",
     "MAXIMUM_WINDOWS",
     "SOURCE",
+    "bridge_space",
     "codes",
     "constant",
     "elaborate",
@@ -41,6 +43,8 @@ SOURCE = pathlib.Path(__file__).with_name("byway.rdl")
 
 #: The adapter page's interrupt summary has a bit for each ring, 32 in all.
 MAXIMUM_RINGS = 32
+#: A fault record can name this many; the manager page has room for as many bindings.
+MAXIMUM_REQUESTERS = 256
 #: The window page has room for this many windows.
 MAXIMUM_WINDOWS = 256
 
@@ -72,11 +76,37 @@ def register_space(*, rings: int | None = None, windows: int | None = None) -> G
     ValueError
         If there is no room for so many.
     """
-    if rings is not None and rings not in range(1, MAXIMUM_RINGS + 1):
-        raise ValueError(f"Rings must be 1 to {MAXIMUM_RINGS}, not {rings!r}")
-    if windows is not None and windows not in range(1, MAXIMUM_WINDOWS + 1):
-        raise ValueError(f"Windows must be 1 to {MAXIMUM_WINDOWS}, not {windows!r}")
-    space = _group(elaborate("byway", rings, windows).top)
+    _check_number("Rings", rings, MAXIMUM_RINGS)
+    _check_number("Windows", windows, MAXIMUM_WINDOWS)
+    return _space("byway", rings, windows)
+
+
+@functools.cache
+def bridge_space(*, requesters: int, windows: int) -> Group:
+    """The register space of a bridge alone: the manager page and the window page, in their places.
+
+    Parameters
+    ----------
+    requesters, windows : int
+
+    Raises
+    ------
+    ValueError
+        If there is no room for so many.
+    """
+    _check_number("Requesters", requesters, MAXIMUM_REQUESTERS)
+    _check_number("Windows", windows, MAXIMUM_WINDOWS)
+    return _space("byway_bridge", requesters, windows)
+
+
+def _check_number(what: str, number: int | None, maximum: int) -> None:
+    if number is not None and number not in range(1, maximum + 1):
+        raise ValueError(f"{what} must be 1 to {maximum}, not {number!r}")
+
+
+def _space(top: str, rings: int | None, windows: int | None) -> Group:
+    """A register space whose pages and registers are such as the register bank can build."""
+    space = _group(elaborate(top, rings, windows).top)
     for page in space.members:
         if page.offset % PAGE_BYTES or (page.count is not None and page.stride != PAGE_BYTES):
             raise ValueError(f"{page.name} must have pages of {PAGE_BYTES} bytes for itself")

@@ -60,6 +60,8 @@ class RegisterBank(wiring.Component):
     ----------
     rings, windows : int or None
         Transmit rings and translation windows; None stands for the contract's default.
+    space : Group or None
+        Another register space than the adapter's, which `rings` and `windows` are for.
 
     Attributes
     ----------
@@ -73,7 +75,8 @@ class RegisterBank(wiring.Component):
     busy : Out(1)
         An access has begun, if only with its address or its data, and has not been answered.
     manager, adapter, window, doorbell
-        Pages, and in them arrays, registers and fields as in ``byway.rdl``.
+        Pages, as far as the space has them, and in them arrays, registers and fields as in
+        ``byway.rdl``.
 
     Raises
     ------
@@ -88,8 +91,10 @@ class RegisterBank(wiring.Component):
     window: Any
     doorbell: Any
 
-    def __init__(self, *, rings: int | None = None, windows: int | None = None):
-        self.space = register_space(rings=rings, windows=windows)
+    def __init__(
+        self, *, rings: int | None = None, windows: int | None = None, space: Group | None = None
+    ):
+        self.space = register_space(rings=rings, windows=windows) if space is None else space
         self._addr_width = (self.space.size - 1).bit_length()
         bus = AXI4LiteSignature(addr_width=self._addr_width)
         super().__init__({"s_axil": In(bus), "busy": Out(1), **_group_members(self.space)})

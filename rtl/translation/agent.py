@@ -40,7 +40,7 @@ from byway.rtl.translation.outstanding import check_outstanding
 from byway.rtl.translation.read_path import ReadPath
 from byway.rtl.translation.request import channel_fields
 from byway.rtl.translation.translator import Translator
-from byway.rtl.translation.walker import Walker, check_data_width
+from byway.rtl.translation.walker import Walker, check_data_width, check_walks
 from byway.rtl.translation.window import (
     BindingLookupSignature,
     InvalidateSignature,
@@ -147,6 +147,7 @@ class TranslationAgentSignature(wiring.Signature):
                 "idle": Out(1),
             }
         )
+        check_walks(walks, id_width=id_width)
 
 
 class TranslationAgent(wiring.Component):

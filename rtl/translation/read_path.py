@@ -28,7 +28,7 @@ from byway.rtl.translation.outstanding import (
     check_outstanding,
 )
 from byway.rtl.translation.request import AddressLayout, TranslatedLayout, channel_fields
-from byway.rtl.translation.walker import TableBeatLayout, check_slots
+from byway.rtl.translation.walker import TableBeatLayout, check_walks
 
 __all__ = ["ReadBeatLayout", "ReadPath"]
 
@@ -103,9 +103,7 @@ class ReadPath(wiring.Component):
         outstanding: int = 128,
         walks: int = 8,
     ):
-        check_slots(walks)
-        if walks > 1 << id_width:
-            raise ValueError(f"Walks must be at most {1 << id_width}, not {walks!r}")
+        check_walks(walks, id_width=id_width)
         request = AddressLayout(addr_width=addr_width, id_width=id_width, user_width=user_width)
         table_beat = TableBeatLayout(data_width=data_width, slots=walks)
         table = AddressLayout(

@@ -27,6 +27,7 @@ __all__ = [
     "Walker",
     "check_data_width",
     "check_slots",
+    "check_walks",
 ]
 
 TCE = record("translation_control_entry")
@@ -40,10 +41,17 @@ def check_data_width(data_width: int) -> None:
         raise ValueError(f"Data width must be at least {TCE.size} bits, not {data_width!r}")
 
 
-def check_slots(slots: int) -> None:
-    """Raise `ValueError` unless so many walks can be under way."""
+def check_slots(slots: int, what: str = "Slots") -> None:
+    """Raise `ValueError` unless so many walks can be under way; `what` is what they are called."""
     if slots < 2 or slots & (slots - 1):
-        raise ValueError(f"Slots must be a power of two, at least 2, not {slots!r}")
+        raise ValueError(f"{what} must be a power of two, at least 2, not {slots!r}")
+
+
+def check_walks(walks: int, *, id_width: int) -> None:
+    """Raise `ValueError` unless so many walks can be told apart by IDs of the master's width."""
+    check_slots(walks, "Walks")
+    if walks > 1 << id_width:
+        raise ValueError(f"Walks must be at most {1 << id_width}, not {walks!r}")
 
 
 class WalkLayout(data.StructLayout):
