@@ -8,7 +8,7 @@ trusts no master to keep to it. A FIXED burst stays within its first beat, and a
 
 from collections.abc import Iterator
 
-from amaranth.hdl import Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data
 
 from byway.rtl.bus.axi4 import PAGE_BYTES, AXI4Signature, Burst
@@ -101,6 +101,18 @@ class BurstCheck:
 
     def __init__(self, *, data_width: int):
         self._largest_size = (data_width // 8).bit_length() - 1
+
+    @property
+    def has_long(self) -> bool:
+        """Whether a burst can be longer than half a page."""
+        return 256 << self._largest_size > PAGE_BYTES // 2
+
+    def is_long(self, request) -> Value:
+        """Whether the beats of `request` are together more than half a page."""
+        half = PAGE_BITS - 1
+        sizes = range(half - 7, self._largest_size + 1)
+        long = [(request.size == size) & request.len[half - size :].any() for size in sizes]
+        return Cat(long).any()
 
     def measure(self, m: Module, request) -> data.View:
         """First step: the kind of burst, and how far its last beat lies from its first."""

@@ -134,7 +134,7 @@ class Translator(wiring.Component):
     ):
         check_user_width(user_width)
         check_geometry(sets=iotlb_sets, ways=iotlb_ways)
-        check_slots(walks)
+        check_slots(walks, "Walks")
         check_room(room)
         if ahead < 0:
             raise ValueError(f"Pages ahead must be 0 or more, not {ahead!r}")
@@ -242,6 +242,13 @@ class Translator(wiring.Component):
         m.d.comb += self.idle.eq(~Cat(inside).any())
         return m
 
+    def _reaches_upper(self, request):
+        """Whether a request uses the upper half of its page; where it begins decides, if short."""
+        is_upper = request.addr[PAGE_BITS - 1]
+        if self._burst_check.has_long:
+            is_upper |= self._burst_check.is_long(request)
+        return is_upper
+
     def _choose(self, m, advance, reads, writes, proposal):
         """First stage: reads and writes in turn, and the window that the requester is bound to."""
         chosen = Signal(
@@ -306,7 +313,7 @@ class Translator(wiring.Component):
         m.d.comb += iotlb.page.window.eq(chosen.window)
         m.d.comb += iotlb.page.index.eq(chosen.request.addr[PAGE_BITS:])
         m.d.comb += iotlb.is_write.eq(chosen.write)
-        m.d.comb += iotlb.is_upper.eq(chosen.request.addr[PAGE_BITS - 1])
+        m.d.comb += iotlb.is_upper.eq(self._reaches_upper(chosen.request))
         with m.If(advance):
             for name in ("valid", "ahead", "write", "request", "unbound", "window"):
                 m.d.sync += looked_up[name].eq(chosen[name])
@@ -410,16 +417,20 @@ class Translator(wiring.Component):
 
         start = walks.start.payload
         begins = walks.start.valid & walks.start.ready
-        is_upper = matched.request.addr[PAGE_BITS - 1]
+        begins_upper = matched.request.addr[PAGE_BITS - 1]
         m.d.comb += walks.start.valid.eq(unasked & ~returned.valid & (~matched.ahead | walks.spare))
         m.d.comb += start.page.window.eq(matched.window)
         m.d.comb += start.page.index.eq(matched.request.addr[PAGE_BITS:])
         m.d.comb += start.place.eq(matched.place)
         m.d.comb += start.user.eq(matched.request.user)
         m.d.comb += start.use.ahead.eq(matched.ahead)
-        m.d.comb += start.use.low.eq(~is_upper & ~matched.ahead)
-        m.d.sync += walks.is_upper.eq(is_upper)
-        m.d.sync += walks.joins.eq(Mux(is_request & ~known, matched.slots, 0))
+        m.d.comb += start.use.low.eq(~begins_upper & ~matched.ahead)
+        m.d.sync += walks.is_upper.eq(self._reaches_upper(matched.request))
+        users = matched.slots
+        if self._burst_check.has_long:
+            # One burst may be all of a page: who begins its walk has used both halves.
+            users |= Mux(begins, 1 << walks.slot, 0)
+        m.d.sync += walks.joins.eq(Mux(is_request & ~known, users, 0))
 
         # It waits for the walk that it found or begins, or, if it is known, for its turn.
         m.d.comb += walks.keep.eq(matched.slots | waiting.slots)

@@ -464,6 +464,26 @@ def test_a_stream_has_its_next_pages_walked_for_ahead_of_use(ahead):
     assert bench.prefetches == 29 + ahead
 
 
+@pytest.mark.parametrize(
+    ("data_width", "size", "beats"), [(128, 4, 256), (128, 4, 129), (256, 5, 128), (1024, 7, 32)]
+)
+def test_a_burst_of_more_than_half_a_page_is_a_stream_by_itself(data_width, size, beats):
+    bench = Bench(Translator(data_width=data_width), walk_latency=50)
+    stream = [make_request(page(number), size=size, beats=beats) for number in range(8)]
+    one_each = [one for request in stream for one in (request, PAUSE, PAUSE)][:-1]
+    bench.run(reads=one_each)
+    assert bench.misses == 1
+    assert [index for _table, index, _user in bench.walks] == list(range(9))
+
+
+@pytest.mark.parametrize(("data_width", "beats"), [(64, 256), (128, 128)])
+def test_a_burst_of_half_a_page_alone_is_no_stream(data_width, beats):
+    bench = Bench(Translator(data_width=data_width), walk_latency=50)
+    size = data_width // 64 + 2
+    bench.run(reads=[make_request(page(5), size=size, beats=beats)])
+    assert (bench.misses, bench.prefetches) == (1, 0)
+
+
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_a_stream_that_is_faster_than_the_walks_has_them_side_by_side(ahead):
     bench = Bench(Translator(ahead=ahead), walk_latency=200)
@@ -576,7 +596,7 @@ def test_writes_keep_their_order_and_reads_that_of_their_id_whatever_stalls(seed
     [
         ({"user_width": 9}, "User width must be 1 to 8 bits, not 9"),
         ({"windows": 0}, "Windows must be 1 to 256, not 0"),
-        ({"walks": 3}, "Slots must be a power of two, at least 2, not 3"),
+        ({"walks": 3}, "Walks must be a power of two, at least 2, not 3"),
         ({"ahead": -1}, "Pages ahead must be 0 or more, not -1"),
         ({"room": 3}, "Room must be a power of two, at least 2, not 3"),
     ],
