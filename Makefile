@@ -7,7 +7,7 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test prove mutants deaths lint types contract reference timing bench-engines bench-live clean help
+.PHONY: demo test prove mutants deaths lint types contract reference timing bench-engines bench-live bench-translation clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
 	@echo "make bench-engines     how fast the engines are, side by side; figures in out/bench/"
+	@echo "make bench-translation what translation costs, cold and warm, and among 256 requesters"
 	@echo "make bench-live        live traffic on real kernels against its goals (needs root)"
 	@echo "make clean             remove what was built, but for the environment"
 
@@ -59,6 +60,9 @@ reference: $(READY)
 
 bench-engines: $(READY)
 	@$(BIN)/python -m byway.sim.measure.engines
+
+bench-translation: $(READY)
+	@$(BIN)/python -m byway.sim.measure.translation
 
 bench-live: $(READY)
 	@$(BIN)/python -m byway.sim.measure.live

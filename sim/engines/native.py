@@ -14,7 +14,6 @@ import os
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -27,6 +26,7 @@ from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 from byway.sim.engines.native_build import LIBRARY, build_native
 from byway.sim.engines.native_cxxrtl import CxxrtlMaker
+from byway.sim.engines.native_library import NativeMemoryManner, load_library
 from byway.sim.engines.native_model import ModelMaker
 from byway.sim.engines.native_verilator import VerilatorMaker
 from byway.sim.engines.section import EVENTS, WHOLE_RUN, Around, Section
@@ -50,19 +50,6 @@ class _State(ctypes.Structure):
         ("manager_interrupt", ctypes.c_uint8),
         ("quiescent", ctypes.c_uint8),
         ("restless", ctypes.c_uint8),
-    ]
-
-
-class _MemoryManner(ctypes.Structure):
-    """As ``MemoryManner`` in ``axi_memory.h``."""
-
-    _fields_ = [
-        ("latency", ctypes.c_uint32),
-        ("outstanding", ctypes.c_uint32),
-        ("stalls", ctypes.c_uint32),
-        ("reorders", ctypes.c_uint32),
-        ("errors", ctypes.c_uint32),
-        ("seed", ctypes.c_uint64),
     ]
 
 
@@ -107,7 +94,7 @@ _ARGUMENTS = {
     "byway_open": [
         ctypes.c_void_p,
         ctypes.c_uint64,
-        ctypes.POINTER(_MemoryManner),
+        ctypes.POINTER(NativeMemoryManner),
         ctypes.c_bool,
     ],
     "byway_state": [_BOARD],
@@ -124,22 +111,13 @@ _ARGUMENTS = {
 }
 
 
-def _load(engine: str, path: Path) -> ctypes.CDLL:
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise EngineError(
-            f"{engine} did not start: {error}; without {path.parent} it is built anew"
-        ) from error
-    for name, arguments in _ARGUMENTS.items():
-        function = getattr(library, name)
-        function.argtypes = arguments
-        function.restype = None
-    library.byway_open.restype = _BOARD
-    library.byway_state.restype = ctypes.POINTER(_State)
-    library.byway_take_beats.restype = ctypes.c_uint64
-    library.byway_record.restype = library.byway_end_recording.restype = ctypes.c_int
-    return library
+_RESULTS: dict[str, type] = {
+    "byway_open": _BOARD,
+    "byway_state": ctypes.POINTER(_State),
+    "byway_take_beats": ctypes.c_uint64,
+    "byway_record": ctypes.c_int,
+    "byway_end_recording": ctypes.c_int,
+}
 
 
 class NativeEngine:
@@ -177,7 +155,7 @@ class NativeEngine:
         self._can_record = can_record or waveform is not None
         if not isinstance(make, Path):
             make = build_native(make, maker, waves=self._can_record) / LIBRARY
-        self._library = _load(self.name, make)
+        self._library = load_library(self.name, make, _ARGUMENTS, _RESULTS)
         storage = bytearray(parameters.memory_bytes)
         # As long as C++ has their address, these bytes must not move.
         self._pinned = (ctypes.c_uint8 * len(storage)).from_buffer(storage)
@@ -187,7 +165,7 @@ class NativeEngine:
         self._board = self._library.byway_open(
             ctypes.addressof(self._pinned),
             len(storage),
-            _MemoryManner(**asdict(parameters.memory)),
+            NativeMemoryManner.of(parameters.memory),
             parameters.watches_bus,
         )
         # A copy of the last state outlives the board.

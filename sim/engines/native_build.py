@@ -1,4 +1,4 @@
-"""Compiles a shared adapter and its board to a shared library: a maker's model, our bus models.
+"""Compiles RTL and a board to a shared library: a maker's model, our bus models.
 
 Yosys flattens and simplifies the netlist first, which makes Verilator's model a quarter faster and
 its C++ a quarter shorter. A compiler alone is needed: not make, not Python's headers.
@@ -46,17 +46,25 @@ _YOSYS = "import sys; from pyosys.libyosys import Design, run_pass; run_pass(sys
 
 
 def build_native(
-    make: Callable[[], wiring.Component], maker: ModelMaker, *, waves: bool = False
+    make: Callable[[], wiring.Component],
+    maker: ModelMaker,
+    *,
+    waves: bool = False,
+    board: str = "engine.cpp",
 ) -> Path:
-    """Compile an adapter, unless that was done before; return the folder of the `LIBRARY`.
+    """Compile a component and its board, unless that was done before.
+
+    Returns the folder of the `LIBRARY`.
 
     Parameters
     ----------
     make : callable
-        Makes a shared adapter, or what has its ports.
+        Makes what has the ports that the board wants: a shared adapter, unless `board` is another.
     maker : ModelMaker
     waves : bool
         The engine shall be able to leave a waveform, which makes it slower.
+    board : str
+        The source file of the board, in ``sim/native``.
 
     Raises `EngineError` if the compiler is not there or refuses the model.
     """
@@ -70,6 +78,7 @@ def build_native(
         *_KNOW,
         str(waves),
         str(trained),
+        board,
         *(f"{name} {metadata.version(name)}" for name in maker.packages),
     ]
     # To elaborate takes longer than all the rest of a start.
@@ -81,7 +90,8 @@ def build_native(
             raise EngineError(
                 f"The engine {maker.engine} needs {maker.compiler}, which is not installed"
             )
-        _build(folder, netlist or _netlist(make()), maker, waves=waves, trained=trained)
+        whole = netlist or _netlist(make())
+        _build(folder, whole, maker, _SOURCES / board, waves=waves, trained=trained)
 
     return build_once(maker.engine, "\n".join([known or str(netlist), *ingredients]), build)
 
@@ -96,11 +106,13 @@ def _is_shared_adapter(make: Callable[[], wiring.Component]) -> bool:
     return (make.func if isinstance(make, functools.partial) else make) is SharedAdapter
 
 
-def _netlist(adapter: wiring.Component) -> str:
-    return rtlil.convert(adapter, name=TOP, ports=ports(adapter), emit_src=False)
+def _netlist(component: wiring.Component) -> str:
+    return rtlil.convert(component, name=TOP, ports=ports(component), emit_src=False)
 
 
-def _build(folder: Path, netlist: str, maker: ModelMaker, *, waves: bool, trained: bool) -> None:
+def _build(
+    folder: Path, netlist: str, maker: ModelMaker, board: Path, *, waves: bool, trained: bool
+) -> None:
     """From netlist to library, in `folder`."""
     # The training imports the byway that runs here, wherever it came from.
     search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
@@ -114,7 +126,7 @@ def _build(folder: Path, netlist: str, maker: ModelMaker, *, waves: bool, traine
     model = maker.make(folder, run, waves=waves)
     flags = [*_COMPILER_FLAGS, *model.flags, f"-DBYWAY_WAVES={waves:d}"]
     flags += [f"-I{_SOURCES}", f"-I{_SOURCES / maker.name}"]
-    each_cycle = [*model.each_cycle, _SOURCES / "engine.cpp"]
+    each_cycle = [*model.each_cycle, board]
 
     def compile_all(files: Sequence[Path], *more: str) -> None:
         # So that no long one is left for the end.
