@@ -274,12 +274,6 @@ typedef struct __attribute__ ((__packed__)) {
 #define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_bw 64
 #define MANAGER_PAGE__IOTLB_PREFETCHES__COUNT_reset 0x0
 
-// reg - manager_page::ring_reset
-#define MANAGER_PAGE__RING_RESET__RESET_bm 0x1
-#define MANAGER_PAGE__RING_RESET__RESET_bp 0
-#define MANAGER_PAGE__RING_RESET__RESET_bw 1
-#define MANAGER_PAGE__RING_RESET__RESET_reset 0x0
-
 // reg - manager_page::binding
 #define MANAGER_PAGE__BINDING__VALID_bm 0x1
 #define MANAGER_PAGE__BINDING__VALID_bp 0
@@ -288,6 +282,12 @@ typedef struct __attribute__ ((__packed__)) {
 #define MANAGER_PAGE__BINDING__WINDOW_bm 0xff00
 #define MANAGER_PAGE__BINDING__WINDOW_bp 8
 #define MANAGER_PAGE__BINDING__WINDOW_bw 8
+
+// reg - manager_page::ring_reset
+#define MANAGER_PAGE__RING_RESET__RESET_bm 0x1
+#define MANAGER_PAGE__RING_RESET__RESET_bp 0
+#define MANAGER_PAGE__RING_RESET__RESET_bw 1
+#define MANAGER_PAGE__RING_RESET__RESET_reset 0x0
 
 // addrmap - manager_page
 typedef struct __attribute__ ((__packed__)) {
@@ -304,10 +304,10 @@ typedef struct __attribute__ ((__packed__)) {
     uint64_t iotlb_misses;
     uint64_t faults;
     uint64_t iotlb_prefetches;
-    uint8_t RESERVED_60_7f[0x20];
-    uint32_t ring_reset[32];
-    uint8_t RESERVED_100_3ff[0x300];
+    uint8_t RESERVED_60_3ff[0x3a0];
     uint32_t binding[32];
+    uint8_t RESERVED_480_7ff[0x380];
+    uint32_t ring_reset[32];
 } manager_page_t;
 
 // reg - adapter_page::interrupt_summary
@@ -515,7 +515,7 @@ typedef struct __attribute__ ((__packed__)) {
     identity_page_t identity;
     uint8_t RESERVED_1c_fff[0xfe4];
     manager_page_t manager;
-    uint8_t RESERVED_1480_1fff[0xb80];
+    uint8_t RESERVED_1880_1fff[0x780];
     adapter_page_t adapter;
     uint8_t RESERVED_2c00_2fff[0x400];
     window_page_t window;

@@ -302,6 +302,16 @@ class ManagerIotlbPrefetches(Fields):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManagerBinding(Fields):
+    """Binds a requester to its window; nothing else can."""
+
+    #: The requester has a window.
+    valid: int = bits(0, 1)
+    #: Number of the window. Undefined after reset.
+    window: int = bits(8, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ManagerRingReset(Fields):
     """Function-level reset of a ring, whatever its owner does.
 
@@ -314,16 +324,6 @@ class ManagerRingReset(Fields):
     #: for, or could still ask for, and no frame of it that is not whole. Until then it cannot be
     #: enabled.
     reset: int = bits(0, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ManagerBinding(Fields):
-    """Binds a requester to its window; nothing else can."""
-
-    #: The requester has a window.
-    valid: int = bits(0, 1)
-    #: Number of the window. Undefined after reset.
-    window: int = bits(8, 8)
 
 
 class ManagerPage:
@@ -341,15 +341,15 @@ class ManagerPage:
         self.iotlb_misses = ReadOnlyRegister(bus, base + 0x48, ManagerIotlbMisses)
         self.faults = ReadOnlyRegister(bus, base + 0x50, ManagerFaults)
         self.iotlb_prefetches = ReadOnlyRegister(bus, base + 0x58, ManagerIotlbPrefetches)
-        self.ring_reset = Array(
-            lambda offset: ReadWriteRegister(bus, offset, ManagerRingReset),
-            offset=base + 0x80,
-            stride=0x04,
-            length=32,
-        )
         self.binding = Array(
             lambda offset: ReadWriteRegister(bus, offset, ManagerBinding),
             offset=base + 0x400,
+            stride=0x04,
+            length=32,
+        )
+        self.ring_reset = Array(
+            lambda offset: ReadWriteRegister(bus, offset, ManagerRingReset),
+            offset=base + 0x800,
             stride=0x04,
             length=32,
         )
