@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import time
+from typing import Any
 
 import pytest
 from amaranth.hdl import Elaboratable
@@ -82,7 +83,9 @@ def pytest_terminal_summary(terminalreporter, config):
         for report in reports
         if isinstance(report, pytest.TestReport) and report.when == "call"
     ]
-    rows = [value for report in reports for key, value in report.user_properties if key == _KEY]
+    rows: list[Any] = [
+        value for report in reports for key, value in report.user_properties if key == _KEY
+    ]
     rows.sort(key=lambda row: (row["result"], row["property"]))
     for row in rows:
         depth = "no bound" if row["depth"] is None else f"{row['depth']} cycles"

@@ -17,6 +17,7 @@ only the standard is assumed, and an arbitrary memory:
 """
 
 import functools
+from typing import Any
 
 import pytest
 from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
@@ -66,7 +67,7 @@ def keeps_colours(m, passes, colour, name):
     m.d.comb += Cover(passes & (colour == BLACK), f"{name} after the grey one")
 
 
-def path_beside_a_memory(m, kind):
+def path_beside_a_memory(m, kind) -> Any:
     """A path whose memory answers what it was asked, and a write when it has all its data."""
     sizes = {"outstanding": 2, **WIDTHS}
     m.submodules.dut = dut = (

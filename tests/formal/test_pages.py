@@ -12,6 +12,7 @@ Shown, without a bound, in any order of accesses, with data before or after its 
 
 import functools
 import operator
+from typing import Any
 
 from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Assert, Cat, Const, Cover, Elaboratable, Module, Mux, Signal, Value
@@ -216,7 +217,7 @@ class PagesOfContract(Elaboratable):
         known, written = [], []
         for group in dut.space.members:
             for index in [None] if group.count is None else range(group.count):
-                ports = getattr(dut, group.name, None)
+                ports: Any = getattr(dut, group.name, None)
                 address = group.offset + (index or 0) * group.stride
                 page = PageOfContract(
                     m,

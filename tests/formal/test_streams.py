@@ -62,6 +62,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "frame_parser": {"rings": 2, "data_width": 128},
     "invalidator": {"windows": 2},
     "lane": {"request": REQUEST, "room": 2},
+    "managed_bridge": {**WIDTHS, **TRANSLATION, "requesters": 2, "outstanding": 2},
     "packer": {"data_width": 16},
     "read_arbiter": {
         "id_ranges": [(0, 1), (1, 1)],
@@ -89,7 +90,14 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 #: These hand out channels of their parts, of which the law is shown, and have none of their own.
-WHOLES = {"adapter", "shared_adapter", "translation_agent", "translation_bridge", "transmit_path"}
+WHOLES = {
+    "adapter",
+    "managed_bridge",
+    "shared_adapter",
+    "translation_agent",
+    "translation_bridge",
+    "transmit_path",
+}
 PARTS = sorted(SMALL.keys() - WHOLES)
 
 #: Their memories are large as single bits, so induction takes the place of PDR.
