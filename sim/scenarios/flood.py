@@ -7,7 +7,7 @@ from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.manager.partition import Partition
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, NetworkDevice, Offload
 
-__all__ = ["FILLING", "HEADERS", "Flood"]
+__all__ = ["FILLING", "HEADERS", "MOST_IDLE", "Flood"]
 
 #: What the payload of every frame consists of, behind so many bytes of headers.
 FILLING = b"\x11"
@@ -17,6 +17,11 @@ HEADERS = 54
 _SIZES = (46, 1400, 9_000, 40_000)
 _UNDER_WAY = 6
 _MSS = 1400
+
+#: Cycles for which the wire may idle when the ring of a flood is reset: what had been handed on
+#: passes the adapter unread, 8 bytes a cycle, and if no frame of another is among it, the wire
+#: meanwhile lives on what is in the frame buffer.
+MOST_IDLE = _UNDER_WAY * (HEADERS + max(_SIZES)) // 8
 
 
 class Flood:

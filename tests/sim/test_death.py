@@ -10,15 +10,13 @@ import random
 import pytest
 
 from byway.sim.scenarios.death import Victim, die
+from byway.sim.scenarios.flood import MOST_IDLE
 
 #: Deaths of each kind.
 DEATHS = 9
 #: Of the wire's rate, what is left to the survivor's own frames without payload, which are not
 #: counted, and to the end of its transfer, where acknowledgements are waited for.
 TOLERANCE = 0.02
-#: What the victim has handed on passes the adapter unread, 8 bytes a cycle: 6 frames of 40 KB at
-#: most. Until the first of the survivor's comes behind them, the wire lives on the frame buffer.
-MOST_IDLE = 6 * 40_054 // 8 - 16_384 // 2
 
 
 @pytest.fixture
