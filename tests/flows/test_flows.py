@@ -5,24 +5,15 @@ fails there fails here, with its own words. The seed is random, is named in ever
 be given again as BYWAY_SEED.
 """
 
-import contextlib
-import os
-import random
-import signal
-import subprocess
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from byway.rtl.export import to_verilog
 from byway.rtl.shared_adapter import SharedAdapter
-from byway.sim.engines.cocotb import build_simulator, runner_command, simulator_environment
-from byway.sim.engines.engine import EngineError
 
 TOP = "shared_adapter"
 HERE = Path(__file__).parent
-MOST_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
@@ -30,78 +21,10 @@ def verilog() -> str:
     return to_verilog(SharedAdapter(), TOP)
 
 
-def words_of_failures(results: Path) -> list[str]:
-    """What each failed flow said; fails if there was none to run."""
-    failures = []
-    cases = list(ElementTree.parse(results).iter("testcase"))
-    assert cases, "no flow ran"
-    for case in cases:
-        for kind in ("failure", "error"):
-            for element in case.findall(kind):
-                words = element.text or element.get("message") or ""
-                failures.append(f"{case.get('classname')}.{case.get('name')}\n{words}")
-    return failures
-
-
-def run_flows(
-    verilog: str, simulator: str, module: str, folder: Path, *, only: str | None = None
-) -> None:
-    """Run the flows of `module` on `simulator`, or `only` one; fails with its words and the seed.
-
-    The seed is of the module: each flow makes its own from it.
-    """
-    try:
-        environment = simulator_environment(simulator)
-    except EngineError as error:
-        pytest.skip(str(error))
-    build = build_simulator(verilog, TOP, simulator)
-    seed = os.environ.get("BYWAY_SEED") or str(random.SystemRandom().getrandbits(32))
-    environment["BYWAY_SEED"] = seed
-    if only is not None:
-        environment["COCOTB_TEST_FILTER"] = rf"{module}\.{only}$"
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [str(HERE), *filter(None, [environment.get("PYTHONPATH")])]
-    )
-    order = {
-        "do": "run",
-        "simulator": simulator,
-        "folder": str(build),
-        "run_folder": str(folder),
-        "top": TOP,
-        "test_module": module,
-        "waves": False,
-    }
-    log = folder / "simulator.log"
-    repeat = f"repeat with BYWAY_SEED={seed}; the simulator's words are in {log}"
-    with log.open("w") as output:
-        # A session of its own, so that the simulator below the runner ends with it.
-        runner = subprocess.Popen(
-            runner_command(order),
-            env=environment,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            code = runner.wait(timeout=MOST_SECONDS)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"{simulator} has not ended in {MOST_SECONDS} s; {repeat}")
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(runner.pid, signal.SIGKILL)
-            runner.wait()
-    results = folder / "results.xml"
-    assert results.exists(), f"{simulator} ended without results; {repeat}"
-    failures = words_of_failures(results)
-    assert not failures, "\n".join([*failures, repeat])
-    assert code == 0, f"{simulator} ended with {code}; {repeat}"
-
-
 @pytest.mark.parametrize("module", sorted(path.stem for path in HERE.glob("flow_*.py")))
-def test_flows_pass_on_verilator(verilog: str, module: str, tmp_path: Path) -> None:
-    run_flows(verilog, "verilator", module, tmp_path)
+def test_flows_pass_on_verilator(run_flows, verilog: str, module: str, tmp_path: Path) -> None:
+    run_flows(verilog, TOP, "verilator", module, tmp_path)
 
 
-def test_a_small_flow_passes_on_icarus(verilog: str, tmp_path: Path) -> None:
-    run_flows(verilog, "icarus", "flow_transmit", tmp_path, only="a_frame_of_each_kind")
+def test_a_small_flow_passes_on_icarus(run_flows, verilog: str, tmp_path: Path) -> None:
+    run_flows(verilog, TOP, "icarus", "flow_transmit", tmp_path, only="a_frame_of_each_kind")
