@@ -7,7 +7,6 @@ __all__ = ["MUTANTS"]
 _IOTLB = "translation/iotlb.py"
 _WALKER = "translation/walker.py"
 _WALKS = "translation/walks.py"
-_PROOF = "tests/formal/test_bridge.py::test_always"
 _WALK = "tests/formal/test_paths.py::test_always[WalksAreReadAtTheirPlace]"
 _ANSWERS = "tests/formal/test_cache.py::test_always"
 _SLOTS = (
@@ -140,7 +139,7 @@ MUTANTS = [
         _WALKS,
         "(pages[slot] == self.search.payload)",
         "(pages[slot].index == self.search.payload.index)",
-        f"{_PROOF}[reads by window 1]",
+        _SLOTS,
     ),
     Mutant(
         "a walk begins with the result of the one before in its slot",

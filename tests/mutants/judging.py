@@ -29,14 +29,14 @@ MUTANTS = [
         _TRANSLATOR,
         "binding_lookup.requester.eq(request.user)",
         "binding_lookup.requester.eq(request.id)",
-        f"{_PROOF}[reads by window 0]",
+        _TABLES,
     ),
     Mutant(
         "every requester has window 0",
         _TRANSLATOR,
         "Mux(binding.valid, binding.window, 0)",
         "Mux(binding.valid, 0, 0)",
-        f"{_PROOF}[writes by window 1]",
+        _TABLES,
     ),
     Mutant(
         "a disabled window translates",
@@ -99,14 +99,14 @@ MUTANTS = [
         _TRANSLATOR,
         "refused.eq(subject.refused | ~permits)",
         "refused.eq(subject.refused)",
-        f"{_PROOF}[writes by window 0]",
+        f"{_TEST}_what_the_table_does_not_permit_is_refused_by_walk_and_by_hit",
     ),
     Mutant(
         "after a walk, any permission permits any access",
         _TRANSLATOR,
         "Mux(returned.write, returned.entry.write, returned.entry.read)",
         "(returned.entry.write | returned.entry.read)",
-        f"{_PROOF}[writes by window 0]",
+        f"{_TEST}_what_the_table_does_not_permit_is_refused_by_walk_and_by_hit",
     ),
     Mutant(
         "an entry that could not be read counts as not mapped",
@@ -127,7 +127,7 @@ MUTANTS = [
         _TRANSLATOR,
         "Cat(request.addr[:PAGE_BITS], entry.rpn)",
         "Cat(request.addr[: PAGE_BITS + 1], entry.rpn[1:])",
-        f"{_PROOF}[reads by window 0]",
+        f"{_TEST}_a_granted_page_is_translated_and_everything_else_of_the_request_stays",
     ),
     Mutant(
         "the requester of a refusal is the ID",

@@ -11,6 +11,11 @@ from byway.rtl.translation.walks import Walks
 PAGES = 12
 
 
+def key_of(page):
+    """Window and index of one of the pages: each index is there in two windows."""
+    return {"window": 1 + page % 2, "index": page // 2}
+
+
 class Bench:
     """Does as the translator does: searches, then starts or joins, waits, and leaves when done."""
 
@@ -32,7 +37,7 @@ class Bench:
         dut, rng = self.dut, self.rng
         page = rng.randrange(PAGES) if searches and rng.random() < 0.6 else None
         ctx.set(dut.search.valid, page is not None)
-        ctx.set(dut.search.payload, {"window": 1, "index": page or 0})
+        ctx.set(dut.search.payload, key_of(page or 0))
         ctx.set(dut.walk.ready, rng.random() < 0.7)
         self.under_way.sort()
         answers = self.under_way and self.under_way[0][0] <= now
@@ -66,8 +71,7 @@ class Bench:
             ctx.set(dut.keep, keep | slots)
             slot = slots.bit_length() - 1
             if not slots:
-                key = {"window": 1, "index": sought}
-                ctx.set(dut.start.payload, {"page": key, "place": sought, "user": 7})
+                ctx.set(dut.start.payload, {"page": key_of(sought), "place": sought, "user": 7})
                 ctx.set(dut.start.valid, 1)
                 await ctx.delay(1e-10)
                 stays = not ctx.get(dut.start.ready)
@@ -104,7 +108,9 @@ class Bench:
         assert match.bit_count() <= 1, f"{self.where}: two walks for one page"
         if ctx.get(dut.refill.valid):
             refill = ctx.get(dut.refill.payload)
-            self.refills.append((refill.page.index, refill.entry.rpn))
+            key = {"window": refill.page.window, "index": refill.page.index}
+            page_refilled = next(one for one in range(PAGES) if key_of(one) == key)
+            self.refills.append((page_refilled, refill.entry.rpn))
         if not stays:
             self.matched = None if page is None else (page, match)
         await ctx.tick()
