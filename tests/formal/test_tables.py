@@ -1,10 +1,12 @@
 """A walk reads an entry of the table of the window that its requester is bound to, and no other.
 
 Shown, without a bound, of the translator, whatever requests and walks bring: what it asks the
-walker for lies within the extent of the table of an enabled window, that of the requester's valid
-binding; and while a walk is under way the translator does not seem at rest. Of a page index those
-bits make a difference that lie above a page of the table, so that tables span pages of memory, and
-the lowest.
+walker for is the entry of the page that was asked for, within the extent of the table of an enabled
+window, that of the requester's valid binding; and while a walk that somebody waits for is under way
+the translator does not seem at rest. Of a page index those bits make a difference that lie above a
+page of the table, so that tables span pages of memory, and the lowest.
+
+To tell a watched page, which may be any, from others, a bit of AxUSER is a tag.
 """
 
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
@@ -32,7 +34,7 @@ class WalksStayInTheirTable(Elaboratable):
             windows=WINDOWS,
             addr_width=12 + LOW_BITS + HIGH_BITS,
             id_width=1,
-            user_width=1,
+            user_width=2,
             iotlb_sets=2,
             iotlb_ways=1,
             walks=WALKS,
@@ -43,8 +45,11 @@ class WalksStayInTheirTable(Elaboratable):
         for path, member, signal in dut.signature.flatten(dut):
             if member.flow == In and path[0] not in but:
                 m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
+        watched = Cat(AnyConst(1), Signal(LOW_BITS - 1), AnyConst(HIGH_BITS))
         for requests in (dut.reads, dut.writes):
-            m.d.comb += Assume(requests.payload.addr[12:][SAME] == 0, "bits that are always 0")
+            index = requests.payload.addr[12:]
+            m.d.comb += Assume(index[SAME] == 0, "bits that are always 0")
+            m.d.comb += Assume(requests.payload.user[1] == (index == watched), "the tag")
 
         bindings = Array(Signal(BindingLayout(), name=f"binding_{n}") for n in range(REQUESTERS))
         windows = Array(Signal(WindowLayout(), name=f"window_{n}") for n in range(WINDOWS))
@@ -61,13 +66,14 @@ class WalksStayInTheirTable(Elaboratable):
         m.d.comb += dut.binding_lookup.binding.eq(bindings[dut.binding_lookup.requester[0]])
 
         walk = dut.walk.payload
-        binding = bindings[walk.user]
+        binding = bindings[walk.user[0]]
         window = self.of_number(m, windows, binding.window)
         offset = Signal(LOW_BITS + HIGH_BITS + 2)
         m.d.comb += offset.eq(walk.place - (window.table_base << LOW_BITS))
         with m.If(dut.walk.valid):
             m.d.comb += Assert(binding.valid & window.enable, "its requester has a window")
             m.d.comb += Assert(offset < window.entries, "the entry is in the table")
+            m.d.comb += Assert((offset == watched) == walk.user[1], "that of the page asked for")
             m.d.comb += Assert(walk.place[LOW_BITS + HIGH_BITS + 1 :] == 0, "and nowhere above it")
             m.d.comb += Cover(
                 offset[LOW_BITS : LOW_BITS + HIGH_BITS].all(), "an entry of the last page"

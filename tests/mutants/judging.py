@@ -127,7 +127,7 @@ MUTANTS = [
         _TRANSLATOR,
         "Cat(request.addr[:PAGE_BITS], entry.rpn)",
         "Cat(request.addr[: PAGE_BITS + 1], entry.rpn[1:])",
-        f"{_TEST}_a_granted_page_is_translated_and_everything_else_of_the_request_stays",
+        _TRAFFIC,
     ),
     Mutant(
         "the requester of a refusal is the ID",

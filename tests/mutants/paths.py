@@ -139,7 +139,7 @@ MUTANTS = [
         _WRITE,
         "answers.i.payload.id.eq(refused_id)",
         "answers.i.payload.id.eq(request.id)",
-        "tests/formal/test_order.py::test_always[RefusedRequestsAreAnswered aw]",
+        "tests/formal/test_order.py::test_always[RefusedRequestsAreAnswered writes]",
     ),
     Mutant(
         "reads of an ID may pass each other",

@@ -67,7 +67,8 @@ MUTANTS = [
         _TRANSLATOR,
         "[prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]",
         "[prefetcher.proposal.valid, ~waiting.empty]",
-        "tests/formal/test_tables.py::test_walks_stay_in_their_table",
+        "tests/rtl/test_bridge_invalidation.py"
+        "::test_nothing_of_a_page_is_touched_once_its_revocation_has_ended",
     ),
     Mutant(
         "the translator seems at rest while a request is in its first stage",

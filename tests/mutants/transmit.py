@@ -14,7 +14,9 @@ _ARBITER = "bus/read_arbiter.py"
 _NAMES = "tests/formal/test_requesters.py::test_requests_carry_the_requester_of_their_ring"
 _BEATS = "tests/formal/test_reader.py::test_every_beat_comes_out_once_in_its_place_as_it_came"
 _FRAMES = "tests/rtl/test_rings.py::test_every_frame_of_every_ring_is_completed[64-timing0-bursts0]"
-_PARSED = "tests/rtl/test_parser.py::test_every_frame_gets_the_status_of_the_reference"
+_PARSED = (
+    "tests/rtl/test_parser.py::test_every_frame_gets_the_status_of_the_reference[0.0-0.0-0.0-64]"
+)
 _CHECKS = "tests/rtl/test_descriptor_checks.py::test_every_set_of_flags_meets_every_set_of_grants"
 _RING_STOPS = (
     "tests/formal/test_ring.py"
