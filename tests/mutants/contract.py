@@ -6,6 +6,7 @@ __all__ = ["MUTANTS"]
 
 _DECODE = "contract/decode.py"
 _BANK = "contract/register_bank.py"
+_MANAGER = "translation/manager.py"
 _TABLE = "contract/register_table.py"
 _DECODER = (
     "tests/rtl/test_decode.py"
@@ -124,16 +125,16 @@ MUTANTS = [
     ),
     Mutant(
         "the manager is not told of a refusal unless records were lost",
-        "shared_adapter.py",
-        "self.manager_interrupt.eq(status.valid & page.interrupt_enable.fault.value)",
-        "self.manager_interrupt.eq(status.lost.any() & page.interrupt_enable.fault.value)",
+        _MANAGER,
+        "interrupt.eq(status.valid & manager.interrupt_enable.fault.value)",
+        "interrupt.eq(status.lost.any() & manager.interrupt_enable.fault.value)",
         f"{_SHARED}_a_refusal_is_told_to_the_manager_if_it_wants_to_hear_of_it",
     ),
     Mutant(
         "the window to invalidate is the number of the page",
-        "shared_adapter.py",
-        "invalidate.window.eq(page.invalidate.window.value)",
-        "invalidate.window.eq(page.invalidate_page.index.value)",
+        _MANAGER,
+        "invalidate.window.eq(manager.invalidate.window.value)",
+        "invalidate.window.eq(manager.invalidate_page.index.value)",
         f"{_SHARED}_an_invalidation_takes_back_what_its_registers_name",
     ),
 ]
