@@ -126,7 +126,8 @@ class BridgeBench:
                 self.map(window, index, 0, 0, 0)
             else:
                 area = WRITE_PAGE if index % 2 else READ_PAGE
-                page = area + window * 0x100 + index
+                # The lowest bits of the page number are not those of the index.
+                page = area + window * 0x100 + index // 2
                 self.map(window, index, page, int(both or index % 2 == 0), int(both or index % 2))
             if index == ENTRIES - 1:
                 self.memory.fail(self.entry_address(window, index), 8, Resp.SLVERR)

@@ -67,8 +67,7 @@ MUTANTS = [
         _TRANSLATOR,
         "[prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]",
         "[prefetcher.proposal.valid, ~waiting.empty]",
-        "tests/rtl/test_bridge_invalidation.py"
-        "::test_nothing_of_a_page_is_touched_once_its_revocation_has_ended",
+        "tests/formal/test_tables.py::test_the_translator_is_not_at_rest_while_a_walk_is_under_way",
     ),
     Mutant(
         "the translator seems at rest while a request is in its first stage",
