@@ -42,6 +42,7 @@ from byway.rtl.translation.request import channel_fields
 from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.walker import Walker, check_data_width, check_walks
 from byway.rtl.translation.window import (
+    LOOKUPS,
     BindingLookupSignature,
     InvalidateSignature,
     WindowLookupSignature,
@@ -81,7 +82,8 @@ class TranslationAgentSignature(wiring.Signature):
         The master; its AxUSER names the requester.
     m_axi : Out(AXI4Signature(...))
         The memory bus. AxUSER is handed on; reads of the walker carry the requester they are for.
-    binding_lookup, window_lookup : Out(BindingLookupSignature()), Out(WindowLookupSignature())
+    binding_lookup : Out(BindingLookupSignature()).array(LOOKUPS)
+    window_lookup : Out(WindowLookupSignature())
         Configuration. No window from `windows` on is enabled.
     invalidate : In(InvalidateSignature())
         Taking back.
@@ -134,7 +136,7 @@ class TranslationAgentSignature(wiring.Signature):
             {
                 "s_axi": In(AXI4Signature(**self.widths)),
                 "m_axi": Out(AXI4Signature(**{**self.widths, "id_width": id_width + 1})),
-                "binding_lookup": Out(BindingLookupSignature()),
+                "binding_lookup": Out(BindingLookupSignature()).array(LOOKUPS),
                 "window_lookup": Out(WindowLookupSignature()),
                 "invalidate": In(InvalidateSignature()),
                 "fault_status": Out(FaultStatusSignature()),
@@ -229,7 +231,8 @@ class TranslationAgent(wiring.Component):
                     m.d.comb += getattr(path.m_axi, name).eq(getattr(self.m_axi, name))
 
         # Configuration, invalidation and faults.
-        connect(m, translator.binding_lookup, flipped(self.binding_lookup))
+        for asked, lookup in zip(translator.binding_lookup, self.binding_lookup, strict=True):
+            connect(m, asked, flipped(lookup))
         connect(m, translator.window_lookup, flipped(self.window_lookup))
         connect(m, flipped(self.invalidate), invalidator.invalidate)
         connect(m, invalidator.invalidation, translator.invalidate)

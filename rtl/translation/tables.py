@@ -18,6 +18,7 @@ from byway.rtl.contract.external import ExternalSignature
 from byway.rtl.contract.model import external
 from byway.rtl.contract.register_table import RegisterTable
 from byway.rtl.translation.window import (
+    LOOKUPS,
     REQUESTER_BITS,
     WINDOW_BITS,
     BindingLookupSignature,
@@ -45,8 +46,8 @@ class BindingTable(wiring.Component):
     -------
     registers : In(ExternalSignature(BINDINGS, count=requesters))
         The register bank.
-    lookup : In(BindingLookupSignature())
-        Finds one.
+    lookup : In(BindingLookupSignature()).array(LOOKUPS)
+        Each finds one.
 
     Raises
     ------
@@ -63,20 +64,24 @@ class BindingTable(wiring.Component):
         super().__init__(
             {
                 "registers": In(ExternalSignature(BINDINGS, count=requesters)),
-                "lookup": In(BindingLookupSignature()),
+                "lookup": In(BindingLookupSignature()).array(LOOKUPS),
             }
         )
 
     def elaborate(self, platform):
-        """Name the fields that are found."""
+        """A copy for each lookup, as LUT RAM is read at one place; software reads the first."""
         m = Module()
-        m.submodules.table = table = RegisterTable(
-            BINDINGS, count=self.requesters, number_width=REQUESTER_BITS
-        )
-        connect(m, flipped(self.registers), table.registers)
-        m.d.comb += table.number.eq(self.lookup.requester)
-        m.d.comb += self.lookup.binding.valid.eq(table.found.valid)
-        m.d.comb += self.lookup.binding.window.eq(table.found.window)
+        for number, lookup in enumerate(self.lookup):
+            table = RegisterTable(BINDINGS, count=self.requesters, number_width=REQUESTER_BITS)
+            m.submodules[f"table_{number}"] = table
+            if number == 0:
+                connect(m, flipped(self.registers), table.registers)
+            else:
+                for name in ("write_index", "write_word", "write_data", "write_strobe"):
+                    m.d.comb += getattr(table.registers, name).eq(getattr(self.registers, name))
+            m.d.comb += table.number.eq(lookup.requester)
+            m.d.comb += lookup.binding.valid.eq(table.found.valid)
+            m.d.comb += lookup.binding.window.eq(table.found.window)
         return m
 
 

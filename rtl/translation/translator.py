@@ -40,8 +40,10 @@ from byway.rtl.translation.walker import WalkedLayout, WalkLayout, check_slots
 from byway.rtl.translation.walks import Walks
 from byway.rtl.translation.window import (
     ENTRIES_BITS,
+    LOOKUPS,
     TABLE_BASE_BITS,
     WINDOW_BITS,
+    BindingLayout,
     BindingLookupSignature,
     InvalidationLayout,
     PageKeyLayout,
@@ -80,8 +82,10 @@ class Translator(wiring.Component):
         Requests.
     translated_reads, translated_writes : Out(stream.Signature(TranslatedLayout(...)))
         The same requests, judged; reads of an ID in their order, and writes in theirs.
-    binding_lookup, window_lookup : Out(BindingLookupSignature()), Out(WindowLookupSignature())
-        Configuration, looked up once for each request. No window from `windows` on is enabled.
+    binding_lookup : Out(BindingLookupSignature()).array(LOOKUPS)
+    window_lookup : Out(WindowLookupSignature())
+        Configuration, looked up once for each request; bindings for reads, and for writes. No
+        window from `windows` on is enabled.
     hold : In(1)
         Let no further request in.
     idle : Out(1)
@@ -170,7 +174,7 @@ class Translator(wiring.Component):
                 "writes": In(requests),
                 "translated_reads": Out(translated),
                 "translated_writes": Out(translated),
-                "binding_lookup": Out(BindingLookupSignature()),
+                "binding_lookup": Out(BindingLookupSignature()).array(LOOKUPS),
                 "window_lookup": Out(WindowLookupSignature()),
                 "hold": In(1),
                 "idle": Out(1),
@@ -264,8 +268,12 @@ class Translator(wiring.Component):
             )
         )
         request = Signal(self._request)
-        binding = self.binding_lookup.binding
-        m.d.comb += self.binding_lookup.requester.eq(request.user)
+        # Which of them goes on is known late: both are looked up, and what is asked for ahead.
+        of_read, of_write = self.binding_lookup
+        m.d.comb += of_read.requester.eq(
+            Mux(proposal.valid, proposal.payload.user, reads.payload.user)
+        )
+        m.d.comb += of_write.requester.eq(writes.payload.user)
         offered = Signal()
         is_write = Signal()
         write_turn = Signal()
@@ -273,6 +281,9 @@ class Translator(wiring.Component):
         m.d.comb += is_write.eq(writes.valid & (write_turn | ~reads.valid))
         m.d.comb += reads.ready.eq(advance & ~proposal.valid & ~is_write)
         m.d.comb += writes.ready.eq(advance & ~proposal.valid & is_write)
+        binding = Signal(BindingLayout())
+        is_of_write = is_write & ~proposal.valid
+        m.d.comb += binding.eq(Mux(is_of_write, of_write.binding, of_read.binding))
         with m.If(proposal.valid):
             m.d.comb += request.addr.eq(proposal.payload.index << PAGE_BITS)
             m.d.comb += request.burst.eq(Burst.INCR)

@@ -69,7 +69,8 @@ class WalksStayInTheirTable(Elaboratable):
             m.d.comb += window.entries.eq(entries)
         found = self.of_number(m, windows, dut.window_lookup.number)
         m.d.comb += dut.window_lookup.window.eq(found)
-        m.d.comb += dut.binding_lookup.binding.eq(bindings[dut.binding_lookup.requester[0]])
+        for lookup in dut.binding_lookup:
+            m.d.comb += lookup.binding.eq(bindings[lookup.requester[0]])
 
         walk = dut.walk.payload
         binding = bindings[walk.user[0]]

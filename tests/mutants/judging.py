@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "the binding is that of the ID, not of the requester",
         _TRANSLATOR,
-        "binding_lookup.requester.eq(request.user)",
-        "binding_lookup.requester.eq(request.id)",
+        "of_write.requester.eq(writes.payload.user)",
+        "of_write.requester.eq(writes.payload.id)",
         _TABLES,
     ),
     Mutant(

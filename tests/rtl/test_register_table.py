@@ -18,6 +18,7 @@ from byway.rtl.contract.model import external
 from byway.rtl.contract.register_table import RegisterTable
 from byway.rtl.contract.tree import Field, FieldKind, Group, Register
 from byway.rtl.translation.tables import BindingTable, WindowTable
+from byway.rtl.translation.window import LOOKUPS
 
 CYCLES = 1500
 
@@ -177,13 +178,15 @@ def test_windows_are_found_by_their_number_and_others_are_disabled(windows):
     check(dut, external("window.window"), windows, look_up, seed=windows)
 
 
+@pytest.mark.parametrize("place", range(LOOKUPS))
 @pytest.mark.parametrize("requesters", [1, 2, 31, 256])
-def test_bindings_are_found_by_their_requester_and_others_are_not_valid(requesters):
+def test_bindings_are_found_by_their_requester_and_others_are_not_valid(requesters, place):
     dut = BindingTable(requesters=requesters)
+    lookup = dut.lookup[place]
 
     def look_up(ctx, number):
-        ctx.set(dut.lookup.requester, number)
-        return lambda name: ctx.get(dut.lookup.binding[name])
+        ctx.set(lookup.requester, number)
+        return lambda name: ctx.get(lookup.binding[name])
 
     check(dut, external("manager.binding"), requesters, look_up, seed=requesters)
 

@@ -185,7 +185,7 @@ class Bench:
         m = Module()
         m.submodules.dut = dut
         for asked, found, elements in (
-            (dut.binding_lookup.requester, dut.binding_lookup.binding, self.binding),
+            *((lookup.requester, lookup.binding, self.binding) for lookup in dut.binding_lookup),
             (dut.window_lookup.number, dut.window_lookup.window, self.window),
         ):
             with m.Switch(asked):
