@@ -23,8 +23,10 @@ from byway.rtl.bus.axi4 import AXI4Signature
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.model import bridge_space
 from byway.rtl.contract.register_bank import RegisterBank
+from byway.rtl.translation.agent import TranslationAgentSignature
 from byway.rtl.translation.bridge import TranslationBridge
 from byway.rtl.translation.manager import connect_manager
+from byway.rtl.translation.window import check_requesters
 
 __all__ = ["ManagedBridge"]
 
@@ -79,23 +81,25 @@ class ManagedBridge(wiring.Component):
         ahead: int = 1,
         outstanding: int = 128,
     ):
-        self._bridge = TranslationBridge(
-            requesters=requesters,
-            windows=windows,
-            addr_width=addr_width,
-            data_width=data_width,
-            id_width=id_width,
-            user_width=user_width,
-            iotlb_sets=iotlb_sets,
-            iotlb_ways=iotlb_ways,
-            walks=walks,
-            ahead=ahead,
-            outstanding=outstanding,
-        )
+        check_requesters(requesters, user_width=user_width)
+        self._parameters = {
+            "requesters": requesters,
+            "windows": windows,
+            "addr_width": addr_width,
+            "data_width": data_width,
+            "id_width": id_width,
+            "user_width": user_width,
+            "iotlb_sets": iotlb_sets,
+            "iotlb_ways": iotlb_ways,
+            "walks": walks,
+            "ahead": ahead,
+            "outstanding": outstanding,
+        }
+        agent = TranslationAgentSignature(**self._parameters)
         self._bank = RegisterBank(space=bridge_space(requesters=requesters, windows=windows))
         registers = self._bank.signature.members["s_axil"].signature
-        master = self._bridge.signature.members["s_axi"].signature
-        memory = self._bridge.signature.members["m_axi"].signature
+        master = agent.members["s_axi"].signature
+        memory = agent.members["m_axi"].signature
         assert isinstance(registers, AXI4LiteSignature)
         assert isinstance(master, AXI4Signature)
         assert isinstance(memory, AXI4Signature)
@@ -113,7 +117,7 @@ class ManagedBridge(wiring.Component):
         """Join bank and bridge."""
         m = Module()
         m.submodules.bank = bank = self._bank
-        m.submodules.bridge = bridge = self._bridge
+        m.submodules.bridge = bridge = TranslationBridge(**self._parameters)
         connect(m, flipped(self.s_axil), bank.s_axil)
         connect(m, flipped(self.s_axi), bridge.s_axi)
         connect(m, bridge.m_axi, flipped(self.m_axi))

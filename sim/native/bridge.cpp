@@ -19,7 +19,7 @@ class Board {
   uint32_t data = 0;  // Of the last register read.
 
   Board(uint8_t* storage, uint64_t size, const byway::MemoryManner& manner)
-      : memory_(storage, size, manner) {}
+      : memory_(storage, size, manner, /*watches=*/false) {}
 
   // Let the rings ask for what they will until all is answered; they ask for nothing new after
   // `cycles`. Returns the accesses served, in the order in which they ended; if for kPatience cycles

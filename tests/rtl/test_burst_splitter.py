@@ -8,6 +8,7 @@ import itertools
 import random
 
 import pytest
+from amaranth.hdl import Module
 
 from byway.rtl.transmit.reader import BurstSplitter
 from byway.sim.stream_bench import exchange
@@ -20,8 +21,8 @@ def fragment(address, length, *, requester=0, last=1):
     return {"address": address, "length": length, "requester": requester, "last": last}
 
 
-def cut(fragment, addr_width, data_width, burst_bytes):
-    """The reference: the bursts of `fragment`."""
+def cut(fragment, addr_width, data_width, burst_bytes, *, drop=0):
+    """The reference: the bursts of `fragment`, while the requesters in `drop` are dropped."""
     lanes = data_width // 8
     bursts = []
     start, end = fragment["address"], fragment["address"] + fragment["length"]
@@ -35,19 +36,28 @@ def cut(fragment, addr_width, data_width, burst_bytes):
                 "first_lane": start % lanes,
                 "last_lane": (stop - 1) % lanes,
                 "last": int(fragment["last"] and stop == end),
+                "dropped": drop >> fragment["requester"] & 1,
             }
         )
         start = stop
     return bursts
 
 
-def run(fragments, size, *, seed="", idle=0.0, stall=0.0):
+def run(fragments, size, *, seed="", idle=0.0, stall=0.0, requesters=1, drop=0):
     """Cut `fragments`; returns the cycles in which they went in and their bursts came out."""
     addr_width, data_width, burst_bytes = size
-    dut = BurstSplitter(addr_width=addr_width, data_width=data_width, burst_bytes=burst_bytes)
-    result = exchange(dut, dut.fragments, dut.bursts, fragments, seed=seed, idle=idle, stall=stall)
+    dut = BurstSplitter(
+        addr_width=addr_width,
+        data_width=data_width,
+        burst_bytes=burst_bytes,
+        requesters=requesters,
+    )
+    m = Module()
+    m.submodules.dut = dut
+    m.d.comb += dut.drop.eq(drop)
+    result = exchange(m, dut.fragments, dut.bursts, fragments, seed=seed, idle=idle, stall=stall)
     bursts = [{name: burst[name] for name in burst.shape().members} for burst in result.payloads]
-    expected = [burst for each in fragments for burst in cut(each, *size)]
+    expected = [burst for each in fragments for burst in cut(each, *size, drop=drop)]
     assert bursts == expected, f"seed {seed!r}"
     return result.taken, result.given
 
@@ -75,6 +85,13 @@ def test_every_byte_is_asked_for_once_and_in_order(size, idle, stall):
     seed = f"{size} {idle} {stall}"
     rng = random.Random(seed)
     run([random_fragment(rng, size) for _ in range(150)], size, seed=seed, idle=idle, stall=stall)
+
+
+def test_bursts_of_requesters_that_are_dropped_say_so():
+    rng = random.Random(0)
+    size = SIZES[0]
+    fragments = [{**random_fragment(rng, size), "requester": rng.randrange(6)} for _ in range(60)]
+    run(fragments, size, requesters=4, drop=0b1010)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
