@@ -15,14 +15,13 @@ follow what becomes of data, its lowest bit is a tag.
 """
 
 import pytest
-from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Signal
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.translation.read_path import ReadPath
 from byway.rtl.translation.write_path import WritePath
 from tests.formal.configuration import WALKS
+from tests.formal.surroundings import anything
 
 WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 1}
 OUTSTANDING = 2
@@ -41,13 +40,6 @@ class Queue:
             m.d.sync += places[newest].eq(value)
         self.level = level
         self.first = places[oldest]
-
-
-def anything(m, dut):
-    """Drive the inputs of `dut` with anything."""
-    for _path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In:
-            m.d.comb += Value.cast(signal).eq(AnySeq(len(Value.cast(signal))))
 
 
 def requests_are_small(m, dut):

@@ -10,21 +10,14 @@ To follow what becomes of an entry, bits of its page number are a tag.
 """
 
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, Signal
 
 from byway.rtl.contract.model import codes
 from byway.rtl.translation.iotlb import IOTLB
 from tests.formal.configuration import PAGE_BITS, WINDOWS, takes_back
+from tests.formal.surroundings import anything
 
 Scope = codes("invalidate_scope")
-
-
-def anything(m, dut):
-    """Drive the inputs of `dut` with anything."""
-    for _path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In:
-            m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
 
 
 class WhatIsFoundWasGiven(Elaboratable):

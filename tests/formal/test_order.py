@@ -21,9 +21,8 @@ from typing import Any
 
 import pytest
 from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Mux, Signal
 from amaranth.lib import data
-from amaranth.lib.wiring import In
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.translation.lane import Lane
@@ -32,6 +31,7 @@ from byway.rtl.translation.request import AddressLayout
 from byway.rtl.translation.waiting_room import OrderLayout, WaitingRoom
 from byway.rtl.translation.write_path import WritePath
 from tests.formal.configuration import WALKS
+from tests.formal.surroundings import anything
 
 WHITE, GREY, BLACK = range(3)
 WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 3}
@@ -39,13 +39,6 @@ WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 3}
 ROOM = 2
 LONGEST = 4
 """Beats of refused reads, for which the proof counts."""
-
-
-def anything(m, dut, *, but=()):
-    """Drive the inputs of `dut` with anything, those of the members `but` excepted."""
-    for path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In and path[0] not in but:
-            m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
 
 
 def next_colour(m, passes, colour):

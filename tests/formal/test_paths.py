@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, Signal
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.translation.invalidator import Invalidator
@@ -27,15 +26,9 @@ from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.walker import Walker
 from byway.rtl.translation.write_path import WritePath
 from tests.formal.configuration import PAGE_BITS, WALKS, WINDOWS, configure
+from tests.formal.surroundings import anything
 
 WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 2}
-
-
-def anything(m, dut, *, but=()):
-    """Drive the inputs of `dut` with anything, those of the members `but` excepted."""
-    for path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In and path[0] not in but:
-            m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
 
 
 def body(request):

@@ -9,9 +9,7 @@ their colour.
 """
 
 import pytest
-from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Signal
 
 from byway.rtl.bus.read_arbiter import ReadArbiter
 from byway.rtl.transmit.completion import CompletionWriter
@@ -19,16 +17,10 @@ from byway.rtl.transmit.parser import FrameParser
 from byway.rtl.transmit.reader import BurstSplitter, DmaReader
 from byway.rtl.transmit.rings import TransmitRings
 from byway.rtl.transmit.scheduler import Scheduler
+from tests.formal.surroundings import anything
 
 RINGS = 2
 READS = {"addr_width": 12, "data_width": 32, "burst_bytes": 8}
-
-
-def anything(m, dut):
-    """Drive the inputs of `dut` with anything."""
-    for _path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In:
-            m.d.comb += Value.cast(signal).eq(AnySeq(len(Value.cast(signal))))
 
 
 def has_its_colour(m, valid, address, requester):

@@ -12,22 +12,14 @@ And of all rings together: a read that the memory fails stops the ring that it w
 """
 
 import pytest
-from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Assert, Cover, Elaboratable, Module, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.hdl import Assert, Cover, Elaboratable, Module, Signal
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.transmit.ring import TransmitRing
 from byway.rtl.transmit.rings import TransmitRings
+from tests.formal.surroundings import anything
 
 RINGS = 2
-
-
-def anything(m, dut):
-    """Drive the inputs of `dut` with anything."""
-    for _path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In:
-            m.d.comb += Value.cast(signal).eq(AnySeq(len(Value.cast(signal))))
 
 
 def before(m, value, *, cycles=1):

@@ -10,26 +10,19 @@ To tell a watched page, which may be any, from others, a bit of AxUSER is a tag.
 """
 
 import pytest
-from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.asserts import AnyConst  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal
 
 from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.window import BindingLayout, WindowLayout
 from tests.formal.configuration import PAGE_BITS, WALKS, WINDOWS, configure
+from tests.formal.surroundings import anything
 
 REQUESTERS = 2
 #: Bits of a page index in a page of the table, and of them those that make no difference.
 LOW_BITS = 9
 SAME = slice(1, LOW_BITS)
 HIGH_BITS = 2
-
-
-def anything(m, dut, *, but):
-    """Drive the inputs of `dut` with anything, those of the members `but` excepted."""
-    for path, member, signal in dut.signature.flatten(dut):
-        if member.flow == In and path[0] not in but:
-            m.d.comb += signal.eq(AnySeq(len(Value.cast(signal))))
 
 
 class WalksStayInTheirTable(Elaboratable):
