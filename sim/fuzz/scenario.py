@@ -7,8 +7,8 @@ What is promised depends on who is hostile:
   tables in memory are in the end what was granted.
 - *No end without rest* always: hcalls return a code; honest software does not fail over what
   others send it; once attacks have ceased, rings are switched off and the MAC on, which is what
-  whoever takes the adapter over does, the adapter comes to rest, with no ring active. It is as good
-  as new then: a new owner's frames leave as they must.
+  whoever takes the adapter over does, and no driver enables them again, the adapter comes to rest,
+  with no ring active. It is as good as new then: a new owner's frames leave as they must.
 - *Delivery* wherever the hosting partition serves its clients honestly, even while it drives a ring
   of its own with garbage and other clients attack: each frame that an honest client's device has
   taken is on the wire once, as it must be, in order, and is told as sent. A hosting partition that
@@ -179,6 +179,8 @@ class Scenario:
             if not world.hosting.alive:
                 self._take_over("new owner")
             page = AdapterPage(world.assignment.adapter_page)
+            # Else its driver would enable again what the partition manager resets from now on.
+            world.hosting.partition.on_interrupt(world.assignment.fault_interrupt, None)
             for ring in range(len(world.assignment.liobn)):
                 page.ring[ring].control.write(enable=0)
                 page.ring[ring].interrupt_enable.write()
