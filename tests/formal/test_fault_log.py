@@ -1,7 +1,7 @@
 """No refused access goes unnoticed: each leaves its record, in order, or counts as lost.
 
-The fault log stands between arbitrary refusals and arbitrary software. Of what it is given, first
-all that leave records are white, then one is grey, then all are black. Shown, without a bound:
+The fault log stands between arbitrary refusals and arbitrary software. Those that leave records are
+coloured. Shown, without a bound:
 
 - each refusal leaves a record or is counted, up to the limit, whenever software clears the count;
 - one of a requester that has no record there leaves one, whatever others do, and so does any while
@@ -13,19 +13,11 @@ from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttribute
 from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, Signal
 
 from byway.rtl.translation.fault import FaultLog
+from tests.formal.colours import BLACK, may_follow
 
-WHITE, GREY, BLACK = range(3)
 DEPTH = 2
 REQUESTERS = 1
 SOON = 3
-
-
-def follows(m, passes, colour):
-    """Whether this colour may be the next to pass."""
-    seen_grey = Signal()
-    with m.If(passes & (colour == GREY)):
-        m.d.sync += seen_grey.eq(1)
-    return Mux(seen_grey, colour == BLACK, colour <= GREY)
 
 
 class RefusalsAreNoticed(Elaboratable):
@@ -85,8 +77,8 @@ class RefusalsAreNoticed(Elaboratable):
         m.d.comb += Assert(status.valid | (since != SOON), "what is held is shown")
 
         colour = dut.fault_address[:2]
-        m.d.comb += Assume(~recorded | follows(m, recorded, colours[1]), "white, grey, black")
-        m.d.comb += Assert(~status.valid | follows(m, dropped, colour), "in their order")
+        m.d.comb += Assume(~recorded | may_follow(m, recorded, colours[1]), "white, grey, black")
+        m.d.comb += Assert(~status.valid | may_follow(m, dropped, colour), "in their order")
         m.d.comb += Cover(dropped & (colour == BLACK) & (status.lost == 2), "some are lost")
         return m
 

@@ -1,10 +1,7 @@
 """Bursts keep their beats and their order on the way through the bridge [IHI 0022, A3.4.1, A5.3].
 
-What is carried and not looked at may be coloured: of what comes, first all is white, then one is
-grey, then all is black. If what leaves is the same, whichever was chosen to be grey, nothing is
-lost, doubled or overtaken [P. Wolper, Expressing interesting properties of programs in
-propositional temporal logic, 1986]. Shown, without a bound, between an arbitrary master, of which
-only the standard is assumed, and an arbitrary memory:
+What passes is coloured. Shown, without a bound, between an arbitrary master, of which only the
+standard is assumed, and an arbitrary memory:
 
 - requests enter the translator's pipeline, leave the waiting room, and leave the translator once
   judged, in their order, each once; and one that must not pass another which waits is told so;
@@ -21,7 +18,7 @@ from typing import Any
 
 import pytest
 from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Array, Assert, Assume, Cover, Elaboratable, Module, Signal
 from amaranth.lib import data
 
 from byway.rtl.bus.axi4 import Resp
@@ -30,10 +27,10 @@ from byway.rtl.translation.read_path import ReadPath
 from byway.rtl.translation.request import AddressLayout
 from byway.rtl.translation.waiting_room import OrderLayout, WaitingRoom
 from byway.rtl.translation.write_path import WritePath
+from tests.formal.colours import BLACK, GREY, may_follow
 from tests.formal.configuration import WALKS
 from tests.formal.surroundings import anything
 
-WHITE, GREY, BLACK = range(3)
 WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 3}
 """A bit of AxUSER is the requester, the others a colour."""
 ROOM = 2
@@ -41,22 +38,14 @@ LONGEST = 4
 """Beats of refused reads, for which the proof counts."""
 
 
-def next_colour(m, passes, colour):
-    """Follow colours as they pass; returns whether this one may be the next."""
-    seen_grey = Signal()
-    with m.If(passes & (colour == GREY)):
-        m.d.sync += seen_grey.eq(1)
-    return Mux(seen_grey, colour == BLACK, colour <= GREY)
-
-
 def is_coloured(m, passes, colour):
-    """Assume that colours come as at the head of this file."""
-    m.d.comb += Assume(~passes | next_colour(m, passes, colour), "white, one grey, black")
+    """Assume that colours come as they must."""
+    m.d.comb += Assume(~passes | may_follow(m, passes, colour), "white, one grey, black")
 
 
 def keeps_colours(m, passes, colour, name):
     """Assert it."""
-    m.d.comb += Assert(~passes | next_colour(m, passes, colour), f"{name} keep their order")
+    m.d.comb += Assert(~passes | may_follow(m, passes, colour), f"{name} keep their order")
     m.d.comb += Cover(passes & (colour == BLACK), f"{name} after the grey one")
 
 
