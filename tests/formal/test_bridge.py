@@ -3,25 +3,30 @@
 The bridge stands between an arbitrary master, which need not even keep to AXI4, an arbitrary
 partition manager that invalidates when it likes, and an arbitrary memory, of which only the
 standard is assumed: it answers what it was asked, each once, and a write when it has all its data.
-Shown, for a watched kind of access that may be either:
+Shown:
 
-- a read or write in the watched system page is on the memory bus only if the memory, asked for a
-  TCE of that requester's window, granted the page for that kind, and no invalidation of it has
-  ended since;
+- a read or write by a requester of a window is in the watched system page only if the memory, asked
+  for the watched entry of the window's table, has named that page and granted that kind of access;
+  nobody else's is, but for those who have the same table;
+- once an invalidation of that entry has ended, no access is in the page that it named before;
 - when an invalidation ends, no access of the master's is on the bus or under way;
 - a walk reads one entry at a time;
 - an incrementing burst that leaves the page it begins in is not forwarded, and those that are
   forwarded are what they were.
 
+No other entry names the watched page, nor does the watched one once it has been changed. That takes
+nothing away: page numbers of the system only pass through the bridge, so whatever else is named may
+be called by another number. Together it says: what is on the bus was granted by the entry as it has
+stood since the last invalidation of it.
+
 The proofs have no bound in time, and reset may come at any moment. Configuration is arbitrary and
-constant. Sizes are the smallest at which windows, pages and sets differ and buffers fill. The
-watched page has a number of its own, since page numbers of the system only pass through.
+constant. Sizes are the smallest at which windows, pages and sets differ and buffers fill.
 """
 
 import functools
 
 import pytest
-from amaranth.asserts import AnyConst  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal
 
 from byway.rtl.bus.axi4 import Burst, Resp
@@ -29,7 +34,6 @@ from byway.rtl.contract.model import codes, record
 from byway.rtl.translation.agent import TranslationAgent
 from tests.formal.configuration import (
     PAGE_BITS,
-    PAGES,
     WALKS,
     WATCHED_PAGE,
     WINDOWS,
@@ -165,91 +169,154 @@ class EndsLeaveNothing(Elaboratable):
         return m
 
 
+class WatchedWalks:
+    """The walks that the memory is asked for, and those of them for the watched entry.
+
+    Whose entry it is, `window` says; which of its table, is arbitrary.
+    """
+
+    def __init__(self, m, dut, window):
+        axi = dut.m_axi
+        self.index = AnyConst(PAGE_BITS)
+        is_walk = axi.arid[-1]
+        taken = axi.arvalid & axi.arready & is_walk
+        under_way, watched = (Signal(WALKS, name=name) for name in ("asked", "for_watched"))
+        slot, answered_slot = axi.arid[0], axi.rid[0]
+        self.taken, self.slot, self.answered_slot = taken, slot, answered_slot
+        answers = axi.rvalid & axi.rready & axi.rid[-1]
+        table = Cat(Signal(12), window.table_base[:PAGE_BITS])
+        place = (table + 8 * self.index)[: len(axi.araddr)]
+
+        # A bit for each slot.
+        m.d.comb += [
+            Assume(
+                ~axi.rvalid | ~axi.rid[-1] | under_way.bit_select(answered_slot, 1),
+                "a beat was asked for",
+            ),
+            Assert(~taken | ~under_way.bit_select(slot, 1), "an entry is read by one at a time"),
+        ]
+        with m.If(answers):
+            m.d.sync += under_way.bit_select(answered_slot, 1).eq(0)
+        with m.If(taken):
+            m.d.sync += under_way.bit_select(slot, 1).eq(1)
+            m.d.sync += watched.bit_select(slot, 1).eq(axi.araddr == place)
+
+        #: The memory answers with an entry that grants, and names the watched page.
+        self.tce = Signal(record("translation_control_entry"))
+        self.grants = Signal()
+        m.d.comb += [
+            self.tce.eq(axi.rdata),
+            self.grants.eq(
+                answers
+                & ~axi.rresp.matches(Resp.SLVERR, Resp.DECERR)
+                & (self.tce.rpn[:PAGE_BITS] == WATCHED_PAGE)
+            ),
+            Assume(
+                ~self.grants | watched.bit_select(answered_slot, 1), "no other entry names the page"
+            ),
+        ]
+
+
+def uses_watched_page(m, axi, bindings, *, write, window):
+    """A signal: an access to the watched page is on the bus, by a requester of `window`."""
+    prefix, is_data = ("aw", 1) if write else ("ar", ~axi.arid[-1])
+    valid, address, user = (getattr(axi, prefix + name) for name in ("valid", "addr", "user"))
+    is_of_window = Array(one.valid & (one.window == window) for one in bindings)[user]
+    uses = Signal()
+    m.d.comb += uses.eq(valid & is_data & (address[12:] == WATCHED_PAGE) & is_of_window)
+    return uses
+
+
 class AccessesAreGranted(Elaboratable):
-    """What the memory granted, and what is on the bus, for one kind of access by one window."""
+    """One kind of access, by one window: the watched entry grants it."""
 
     def __init__(self, *, write, window):
         self.write = write
         self.window = window
 
     def elaborate(self, platform):
-        """Ghosts follow what the memory was asked, what it granted, and what was taken back."""
+        """A ghost knows whether the memory has granted it."""
         m = Module()
         dut, bindings, windows = agent_in_any_system(m, PAGE_BITS)
-        axi = dut.m_axi
-
-        # The memory answers the walks that it was asked for.
-        is_walk = axi.arid[-1]
-        answers_walk = axi.rid[-1]
-        beats = Signal()
-        m.d.comb += beats.eq(axi.rvalid & axi.rready)
-        walks = Signal(WALKS)  # A bit for each slot.
-        walk_addresses = Array(Signal.like(axi.araddr, name=f"walk_{n}") for n in range(WALKS))
-        walk_address = walk_addresses[axi.rid[0]]
-        under_way = walks.bit_select(axi.rid[0], 1)
-        m.d.comb += Assume(~axi.rvalid | ~answers_walk | under_way, "a beat was asked for")
-        with m.If(beats & answers_walk):
-            m.d.sync += walks.bit_select(axi.rid[0], 1).eq(0)
-        with m.If(axi.arvalid & axi.arready & is_walk):
-            free = ~walks.bit_select(axi.arid[0], 1)
-            m.d.comb += Assert(free, "an entry is read by one walk at a time")
-            m.d.sync += walks.bit_select(axi.arid[0], 1).eq(1)
-            m.d.sync += walk_addresses[axi.arid[0]].eq(axi.araddr)
-
-        # What the memory granted of the watched page, by each entry of the window's table.
-        tce = Signal(record("translation_control_entry"))
-        grants = Signal()
-        granted = Signal(PAGES)
-        m.d.comb += tce.eq(axi.rdata)
-        m.d.comb += grants.eq(
-            beats
-            & answers_walk
-            & ~axi.rresp.matches(Resp.SLVERR, Resp.DECERR)
-            & (tce.rpn[:PAGE_BITS] == WATCHED_PAGE)
-            & (tce.write if self.write else tce.read)
-        )
         window = windows[self.window]
-        for index in range(PAGES):
-            place = Cat(Signal(12), window.table_base[:PAGE_BITS]) + 8 * index
-            with m.If(grants & (walk_address == place[: len(walk_address)])):
-                m.d.sync += granted[index].eq(1)
-
-        # An invalidation takes back what is in its scope, when it ends.
-        scope = Signal(2)
-        scope_window = Signal(8)
-        scope_index = Signal(32)
-        ended = end_of(m, dut.invalidate)
-        with m.If(dut.invalidate.start & ~dut.invalidate.busy):
-            m.d.sync += scope.eq(dut.invalidate.scope)
-            m.d.sync += scope_window.eq(dut.invalidate.window)
-            m.d.sync += scope_index.eq(dut.invalidate.index)
-        for index in range(PAGES):
-            entry = (self.window, index)
-            meant = takes_back(scope, scope_window, scope_index, scopes=Scope, of=entry)
-            with m.If(ended & meant):
-                m.d.sync += granted[index].eq(0)
-
-        # What is on the bus.
-        prefix, is_data = ("aw", 1) if self.write else ("ar", ~is_walk)
-        valid = getattr(axi, f"{prefix}valid")
-        address = getattr(axi, f"{prefix}addr")
-        user = getattr(axi, f"{prefix}user")
-        uses = Array(one.valid & (one.window == self.window) for one in bindings)[user]
-        with m.If(valid & is_data & (address[12:] == WATCHED_PAGE)):
-            may_use = window.enable & granted.any()
-            m.d.comb += Assert(~uses | may_use, "it was granted")
-            m.d.comb += Cover(uses, "it happens")
-            if self.window == 0:
-                bound = Array(one.valid & (one.window < WINDOWS) for one in bindings)[user]
-                m.d.comb += Assert(bound, "it has a window")
-        m.d.comb += Cover(ended & granted.any(), "an end, with a page to take back")
+        walks = WatchedWalks(m, dut, window)
+        granted = Signal()
+        with m.If(walks.grants & (walks.tce.write if self.write else walks.tce.read)):
+            m.d.sync += granted.eq(1)
+        uses = uses_watched_page(m, dut.m_axi, bindings, write=self.write, window=self.window)
+        m.d.comb += Assert(~uses | (granted & window.enable), "it is granted")
+        m.d.comb += Cover(uses, "it happens")
         return m
 
 
-GRANTED = {
-    f"{'writes' if write else 'reads'} by window {window}": functools.partial(
-        AccessesAreGranted, write=write, window=window
+class NobodyElseHasIt(Elaboratable):
+    """The watched page, and accesses by requesters that have another table, or none."""
+
+    def elaborate(self, platform):
+        """Two windows may have the same table."""
+        m = Module()
+        dut, bindings, windows = agent_in_any_system(m, PAGE_BITS)
+        WatchedWalks(m, dut, windows[0])
+        bases = [window.table_base[:PAGE_BITS] for window in windows]
+        axi = dut.m_axi
+        for prefix, is_data in ("ar", ~axi.arid[-1]), ("aw", 1):
+            valid, address, user = (
+                getattr(axi, prefix + name) for name in ("valid", "addr", "user")
+            )
+            has_table = Array(
+                one.valid & ((one.window == 0) | ((one.window == 1) & (bases[0] == bases[1])))
+                for one in bindings
+            )[user]
+            uses = valid & is_data & (address[12:] == WATCHED_PAGE)
+            m.d.comb += Assert(~uses | has_table, "it has the table")
+            m.d.comb += Cover(uses, f"{prefix} is used")
+        return m
+
+
+class OldTranslationsEnd(Elaboratable):
+    """One invalidation of the watched entry, by one window, which may be any of all that come."""
+
+    def __init__(self, *, write, window):
+        self.write = write
+        self.window = window
+
+    def elaborate(self, platform):
+        """The entry names the watched page only to walks that were asked before its start."""
+        m = Module()
+        dut, bindings, windows = agent_in_any_system(m, PAGE_BITS)
+        axi, invalidate = dut.m_axi, dut.invalidate
+        walks = WatchedWalks(m, dut, windows[self.window])
+        is_meant = takes_back(
+            invalidate.scope,
+            invalidate.window,
+            invalidate.index,
+            scopes=Scope,
+            of=(self.window, walks.index),
+        )
+        started = Signal()
+        ended = Signal()
+        with m.If(invalidate.start & ~invalidate.busy & is_meant & AnySeq(1)):
+            m.d.sync += started.eq(1)
+        with m.If(started & ~invalidate.busy):
+            m.d.sync += ended.eq(1)
+        asked_late = Signal(WALKS)  # A bit for each slot.
+        with m.If(walks.taken):
+            m.d.sync += asked_late.bit_select(walks.slot, 1).eq(started)
+        is_late = asked_late.bit_select(walks.answered_slot, 1)
+        m.d.comb += Assume(~walks.grants | ~is_late, "a later walk finds another")
+        uses = uses_watched_page(m, axi, bindings, write=self.write, window=self.window)
+        over = ended | (started & ~invalidate.busy)
+        m.d.comb += Assert(~uses | ~over, "it is not used after the end")
+        m.d.comb += Cover(uses & started, "it is used until the end")
+        m.d.comb += Cover(over, "an end")
+        return m
+
+
+KINDS = {
+    f"{name} {'writes' if write else 'reads'} by window {window}": functools.partial(
+        kind, write=write, window=window
     )
+    for name, kind in (("granted", AccessesAreGranted), ("ended", OldTranslationsEnd))
     for write in (0, 1)
     for window in range(WINDOWS)
 }
@@ -257,9 +324,10 @@ PROOFS = {
     "ends leave nothing": EndsLeaveNothing,
     "bursts that cross are not forwarded": BurstsThatCrossAreNotForwarded,
     "bursts are forwarded as they are": BurstsAreForwardedAsTheyAre,
-    **GRANTED,
+    "nobody else": NobodyElseHasIt,
+    **KINDS,
 }
-BY_COST = [GRANTED["reads by window 1"], EndsLeaveNothing, BurstsAreForwardedAsTheyAre]
+BY_COST = [EndsLeaveNothing, BurstsAreForwardedAsTheyAre]
 
 
 @pytest.mark.timeout(900)

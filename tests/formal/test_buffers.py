@@ -18,19 +18,12 @@ Of the surroundings only what the buffers document is assumed.
 
 import pytest
 from amaranth.asserts import AnyConst, AnySeq  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, Signal
 
 from byway.rtl.bus.packer import Packer
 from byway.rtl.transmit.commit_queue import CommitQueue
 from byway.rtl.transmit.frame_buffer import FrameBuffer
-
-
-def drive_freely(m: Module, component) -> None:
-    """Let the inputs of `component` do as they like."""
-    for _path, member, port in component.signature.flatten(component):
-        if member.flow == In:
-            m.d.comb += Value.cast(port).eq(AnySeq(len(Value.cast(port))))
+from tests.formal.surroundings import anything
 
 
 def count(m: Module, name: str, most: int, plus, minus) -> Signal:
@@ -49,7 +42,7 @@ class ItemsStay(Elaboratable):
         """Items that stay, items that may yet go, and the watched one with those ahead of it."""
         m = Module()
         m.submodules.dut = dut = CommitQueue(1, depth=self.depth)
-        drive_freely(m, dut)
+        anything(m, dut)
         m.d.comb += Assume(~dut.push | (dut.level < self.depth), "it is pushed only into room")
 
         most = self.depth + 1  # The output register holds one more.
@@ -104,7 +97,7 @@ class BytesStay(Elaboratable):
         """Bytes are counted from the packer's exit inwards."""
         m = Module()
         m.submodules.dut = dut = Packer(data_width=8 * self.lanes)
-        drive_freely(m, dut)
+        anything(m, dut)
         piece, beat = dut.pieces.payload, dut.packet.payload
         in_word = (piece.count != 0) & (piece.start + piece.count <= self.lanes)
         m.d.comb += Assume(in_word, "a piece has bytes, all of them in the word")
@@ -191,7 +184,7 @@ class FrameBufferBench:
     def __init__(self, m: Module, *, longest: int):
         self.dut = dut = FrameBuffer(data_width=16, depth_bytes=2 * WORDS, depth_packets=PACKETS)
         m.submodules.dut = dut
-        drive_freely(m, dut)
+        anything(m, dut)
         beat, insertion = dut.packet.payload, dut.insertions
         self.taken = Signal()
         self.left = Signal()
