@@ -91,8 +91,8 @@ class XgmiiTransmitter(wiring.Component):
     xgmii : Out(XgmiiTransmitSignature())
         The wire, from flip-flops.
     busy : Out(1)
-        From the cycle after the first beat of a frame is taken until the gap that must follow is
-        over on the wire; not for half a word at its end.
+        From the cycle after the first beat of a frame is taken to the end of the gap that must
+        follow it on the wire; if that is in the middle of a word, not in that word any more.
     sent : Out(1)
         A frame ends: its last byte of FCS is on the wire.
     sent_bytes : Out(16)
@@ -214,7 +214,7 @@ class XgmiiTransmitter(wiring.Component):
             (self.xgmii.txd, characters, 8 * START_LANES),
             (self.xgmii.txc, controls, START_LANES),
         ):
-            before = Signal(width, init=wire.init >> width)
+            before = Signal(width)
             m.d.sync += [
                 before.eq(word[width:]),
                 wire.eq(Mux(half, Cat(before, word[:width]), word)),

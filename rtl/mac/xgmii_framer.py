@@ -15,18 +15,18 @@ from amaranth.lib.wiring import In, Out
 
 from byway.rtl.bus.packet import BeatLayout
 
-__all__ = ["ERROR", "LANES", "START_LANES", "WordLayout", "XgmiiFramer"]
+__all__ = ["LANES", "START_LANES", "WordLayout", "XgmiiFramer"]
 
 LANES = 8
 #: Frames start in every lane that is a multiple of this: lane 0 of the 32 bits of clause 46.
 START_LANES = 4
 
 # Control characters [table 46-3].
-START = 0xFB
-ERROR = 0xFE
+_START = 0xFB
+_ERROR = 0xFE
 
 #: Start, preamble and start frame delimiter [46.2.2].
-_PREAMBLE = int.from_bytes([START, *[0x55] * 6, 0xD5], "little")
+_PREAMBLE = int.from_bytes([_START, *[0x55] * 6, 0xD5], "little")
 _MINIMUM_BYTES = 60  # minFrameSize without the FCS [4.4.2].
 #: Whole words of a frame of that size, and the bytes in its last one.
 _MINIMUM_WORDS, _MINIMUM_LAST = divmod(_MINIMUM_BYTES, LANES)
@@ -68,8 +68,7 @@ class XgmiiFramer(wiring.Component):
     sending : Out(1)
         It belongs to a frame or to the gap that must follow.
     frame_bytes : Out(16)
-        Bytes of the last frame that was whole, padding included, from 2 cycles after its last word
-        on.
+        Bytes of the last frame that was whole, padding included; from a cycle after its last word.
     """
 
     frame: stream.Interface
@@ -94,8 +93,9 @@ class XgmiiFramer(wiring.Component):
         m = Module()
         word, beat = self.word, self.frame.payload
         words = Signal(13)  # Of this frame so far, that of Start not among them.
+        filled = Signal(range(_MINIMUM_WORDS + 2))  # The same, no further than it matters.
         dry = Signal()
-        # Where the next frame starts, and how many bytes before a gap of 12 is over [46.3.1.4].
+        # Where the next frame starts, and how many bytes before its gap of 12 is over [46.3.1.4].
         half = Signal()
         deficit = Signal(range(START_LANES))
         enabled = Signal()
@@ -114,7 +114,7 @@ class XgmiiFramer(wiring.Component):
 
         with m.FSM(name="state"):
             with m.State("IDLE"):
-                m.d.sync += [word.data.eq(_PREAMBLE), words.eq(0)]
+                m.d.sync += [word.data.eq(_PREAMBLE), words.eq(0), filled.eq(0)]
                 with m.If(enabled & self.frame.valid):
                     m.d.sync += [word.first.eq(1), word.half.eq(half)]
                     m.next = "DATA"
@@ -124,13 +124,15 @@ class XgmiiFramer(wiring.Component):
             with m.State("DATA"):
                 m.d.comb += self.frame.ready.eq(1)
                 m.d.sync += [word.count.eq(LANES), words.eq(words + 1)]
+                with m.If(filled <= _MINIMUM_WORDS):
+                    m.d.sync += filled.eq(filled + 1)
                 for lane in range(LANES):
                     # Beyond the end there are zeros, which may become padding.
                     byte = Mux(beat.count > lane, beat.data.word_select(lane, 8), 0)
                     m.d.sync += word.data.word_select(lane, 8).eq(byte)
                 with m.If(~self.frame.valid):
                     m.d.sync += [
-                        word.data[:8].eq(ERROR),
+                        word.data[:8].eq(_ERROR),
                         word.count.eq(0),
                         word.last.eq(1),
                         word.dry.eq(1),
@@ -138,24 +140,29 @@ class XgmiiFramer(wiring.Component):
                     ]
                     m.next = "GAP"
                 with m.Elif(beat.last):
-                    with m.If(words < _MINIMUM_WORDS):
+                    with m.If(filled < _MINIMUM_WORDS):
                         m.next = "PADDING"
                     with m.Else():
-                        short = (words == _MINIMUM_WORDS) & (beat.count < _MINIMUM_LAST)
+                        short = (filled == _MINIMUM_WORDS) & (beat.count < _MINIMUM_LAST)
                         count = Mux(short, _MINIMUM_LAST, beat.count)
                         m.d.sync += [word.count.eq(count), word.last.eq(1)]
                         m.next = "GAP"
 
             with m.State("PADDING"):
-                m.d.sync += [word.data.eq(0), word.count.eq(LANES), words.eq(words + 1)]
-                with m.If(words == _MINIMUM_WORDS):
+                m.d.sync += [
+                    word.data.eq(0),
+                    word.count.eq(LANES),
+                    words.eq(words + 1),
+                    filled.eq(filled + 1),
+                ]
+                with m.If(filled == _MINIMUM_WORDS):
                     m.d.sync += [word.count.eq(_MINIMUM_LAST), word.last.eq(1)]
                     m.next = "GAP"
 
             with m.State("GAP"):
-                # FCS and gap are over 4 + 12 bytes after the data. This word and the last one take
-                # that many from where the data of the last one began: left are as many as its data,
-                # by which this frame was ahead, and the half word by which it is moved.
+                # FCS and gap are 4 + 12 bytes behind the data, as many as this word and the one
+                # before hold. Left are the bytes of data in the one before, those by which this
+                # frame was ahead, and the half word by which it is moved.
                 left = Signal(range(LANES + START_LANES))
                 halves = Signal(2)
                 m.d.comb += [

@@ -169,6 +169,9 @@ def check(run, packets, context=""):
     assert run.wire == expected, context
     sent = [(number, cycle.sent_bytes) for number, cycle in enumerate(run.cycles) if cycle.sent]
     assert sent == [(frame.last_cycle, len(frame.data)) for frame in run.frames], context
+    for frame in run.frames:
+        on_wire = run.cycles[frame.first_cycle : frame.last_cycle + 1]
+        assert all(cycle.busy for cycle in on_wire), context
 
 
 def check_back_to_back(run, packets, context=""):
