@@ -14,7 +14,20 @@ from typing import Any
 
 from byway.rtl.contract.model import codes, constant, record
 
-__all__ = ["Fragment", "FrameRequest", "plain_request", "plain_requests", "random_request"]
+__all__ = [
+    "FLAGS",
+    "Fragment",
+    "FrameRequest",
+    "plain_request",
+    "plain_requests",
+    "random_request",
+]
+
+#: What a descriptor may ask for, and the version of IP.
+FLAGS = (
+    *("checksum_ipv4", "checksum_tcp", "checksum_udp", "checksum_generic"),
+    *("large_send", "udp_segmentation", "ipv6"),
+)
 
 _STATUS = codes("transmit_status")
 _MOST_FRAGMENTS = constant("frame_limits.maximum_fragments")
@@ -22,6 +35,8 @@ _MAXIMUM_FRAME = constant("frame_limits.maximum_frame")
 _MAXIMUM_HEADER = constant("frame_limits.maximum_header")
 _MINIMUM_MSS = constant("mss_limits.minimum_mss")
 _MAXIMUM_MSS = constant("mss_limits.maximum_mss")
+_LONGEST_V4 = constant("large_send_v4.maximum_packet")
+_LONGEST_V6 = constant("large_send_v6.maximum_packet")
 
 
 def _pack(name: str, fields: Mapping[Any, int]) -> bytes:
@@ -47,10 +62,10 @@ class FrameRequest:
         Its pieces. One alone where `count` is out of range.
     count : int
         What the descriptor says their number is.
-    total_length, mss, header_length, ip_offset, l4_offset, correlator : int
+    total_length, mss, header_length, ip_offset, l4_offset, checksum_start, ... : int
         Fields of the descriptor.
     flags : frozenset of str
-        Those of ``checksum_ipv4``, ``checksum_tcp``, ``checksum_udp``, ``large_send`` that are set.
+        Those of `FLAGS` that are set.
     """
 
     fragments: tuple[Fragment, ...]
@@ -60,6 +75,8 @@ class FrameRequest:
     header_length: int = 0
     ip_offset: int = 0
     l4_offset: int = 0
+    checksum_start: int = 0
+    checksum_offset: int = 0
     flags: frozenset[str] = frozenset()
     correlator: int = 0
 
@@ -74,6 +91,8 @@ class FrameRequest:
             "header_length": self.header_length,
             "ip_offset": self.ip_offset,
             "l4_offset": self.l4_offset,
+            "checksum_start": self.checksum_start,
+            "checksum_offset": self.checksum_offset,
             "correlator": self.correlator,
             **dict.fromkeys(self.flags, 1),
         }
@@ -103,35 +122,51 @@ class FrameRequest:
             self.header_length,
             self.total_length,
         )
-        large_send = "large_send" in self.flags
-        checksums = self.flags - {"large_send"}
+        flags = self.flags
+        ipv6 = "ipv6" in flags
+        segmented = bool(flags & {"large_send", "udp_segmentation"})
+        tcp = bool(flags & {"large_send", "checksum_tcp"})
+        udp = bool(flags & {"udp_segmentation", "checksum_udp"})
+        generic = "checksum_generic" in flags
+        by_protocol = tcp or udp or "checksum_ipv4" in flags
 
-        wanted = {"large_send_v4"} if large_send else set()
-        # Large send covers the checksums that it implies.
-        wanted |= checksums - ({"checksum_ipv4", "checksum_tcp"} if large_send else set())
+        # The end of the least header that a checksum belongs to. Segmentation implies its own
+        # checksums, and checks its header instead.
+        least_end = {"checksum_ipv4": l4, "checksum_tcp": l4 + 20, "checksum_udp": l4 + 8}
+        checksums = set() if segmented else flags & least_end.keys()
+        past_frame = any(least_end[name] > total for name in checksums)
+        bad_offsets = (ip | l4) % 2 == 1 or ip < 14 or l4 < ip + (40 if ipv6 else 20)
+        longest = ip + (_LONGEST_V6 if ipv6 else _LONGEST_V4) if segmented else _MAXIMUM_FRAME
+        least_header = l4 + (8 if "udp_segmentation" in flags else 20)
+
+        wanted = {f"{name}_v6" if ipv6 and name != "checksum_ipv4" else name for name in checksums}
+        wanted |= flags & {"udp_segmentation", "checksum_generic"}
+        if "large_send" in flags:
+            wanted.add("large_send_v6" if ipv6 else "large_send_v4")
         if self.count > 1:
             wanted.add("scatter_gather")
 
-        # The end of the least header that a checksum belongs to.
-        least_end = {"checksum_ipv4": l4, "checksum_tcp": l4 + 20, "checksum_udp": l4 + 8}
-        past_frame = any(
-            least_end[name] > total for name in wanted & least_end.keys()
-        )  # Large send checks its header instead.
-        bad_offsets = (ip | l4) % 2 == 1 or ip < 14 or l4 < ip + 20
-        longest = ip + 65_535 if large_send else _MAXIMUM_FRAME
+        # The generic checksum lies behind the headers of those that count it.
+        start, field = self.checksum_start, self.checksum_start + self.checksum_offset
+        behind = max([14, *([l4] if by_protocol else []), *([l4 + 20] if tcp else [])])
+        behind = max(behind, l4 + 8) if udp else behind
+        bad_field = field % 2 == 1 or start % 2 == 1 or start < 14
+        bad_field = bad_field or field < behind or field + 2 > total
 
         return {
             _STATUS.FRAGMENT_COUNT: not 1 <= self.count <= _MOST_FRAGMENTS,
             _STATUS.LENGTH_SHORT: total < 14 or any(not part.length for part in self.fragments),
             _STATUS.LENGTH_MISMATCH: total != sum(part.length for part in self.fragments),
             _STATUS.LENGTH_LONG: total > longest,
-            _STATUS.FLAGS_CONFLICT: "checksum_udp" in self.flags
-            and bool(self.flags & {"checksum_tcp", "large_send"}),
+            _STATUS.FLAGS_CONFLICT: (tcp and udp)
+            or (ipv6 and "checksum_ipv4" in flags)
+            or (generic and segmented),
             _STATUS.NOT_GRANTED: not wanted <= granted,
-            _STATUS.OFFSET_RANGE: bool(self.flags) and (bad_offsets or past_frame),
-            _STATUS.HEADER_LENGTH: large_send
-            and not l4 + 20 <= header <= min(_MAXIMUM_HEADER, total),
-            _STATUS.MSS_RANGE: large_send
+            _STATUS.OFFSET_RANGE: (by_protocol and (bad_offsets or past_frame))
+            or (generic and bad_field),
+            _STATUS.HEADER_LENGTH: segmented
+            and not least_header <= header <= min(_MAXIMUM_HEADER, total),
+            _STATUS.MSS_RANGE: segmented
             and not (
                 _MINIMUM_MSS <= self.mss <= _MAXIMUM_MSS and header + self.mss <= _MAXIMUM_FRAME
             ),
@@ -139,12 +174,17 @@ class FrameRequest:
 
     def command(self) -> dict[str, int]:
         """The `FrameCommand` of the frame, if it is good."""
-        fields = ("total_length", "mss", "header_length", "ip_offset", "l4_offset")
-        flags = {"checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send"}
-        implied = {"checksum_ipv4", "checksum_tcp"} if "large_send" in self.flags else set()
+        fields = (
+            *("total_length", "mss", "header_length", "ip_offset", "l4_offset"),
+            *("checksum_start", "checksum_offset"),
+        )
+        flags = set(self.flags)
+        if flags & {"large_send", "udp_segmentation"}:
+            flags.add("checksum_tcp" if "large_send" in flags else "checksum_udp")
+            flags |= {"large_send"} if "ipv6" in flags else {"large_send", "checksum_ipv4"}
         return {
             **{name: getattr(self, name) for name in fields},
-            **{name: int(name in self.flags | implied) for name in flags},
+            **{name: int(name in flags) for name in FLAGS if name != "udp_segmentation"},
         }
 
 
@@ -159,15 +199,24 @@ def _cut(rng: random.Random, total: int, count: int) -> tuple[Fragment, ...]:
 def _good_request(rng: random.Random, correlator: int) -> FrameRequest:
     """A frame that passes every check, of a kind drawn at random."""
     count = rng.choice([1, 1, 1, 1, 2, 2, 3, 4, 5, 30, 31])
-    kind = rng.choice(["plain", "checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send"])
-    ip = rng.choice([14, 18, rng.randrange(14, 100, 2)])
-    l4 = ip + rng.choice([20, rng.randrange(20, 61, 2)])
+    kind = rng.choice(["plain", "checksum_ipv4", "checksum_tcp", "checksum_udp", "generic", "send"])
+    ipv6 = kind != "checksum_ipv4" and rng.random() < 0.4
+    ip = rng.choice([14, 18, rng.randrange(14, 80, 2)])
+    least_ip = 40 if ipv6 else 20
+    l4 = ip + rng.choice([least_ip, rng.randrange(least_ip, 61, 2)])
     least = max(l4 + 20, count)
-    mss = header = 0
-    if kind == "large_send":
+    mss = header = start = offset = 0
+    if kind == "send":
         header = rng.choice([l4 + 20, min(_MAXIMUM_HEADER, rng.randint(l4 + 20, l4 + 60))])
         mss = rng.choice([_MINIMUM_MSS, 1448, _MAXIMUM_MSS])
-        total = rng.choice([header, rng.randint(max(header, least), 65_535), ip + 65_535])
+        longest = ip + (_LONGEST_V6 if ipv6 else _LONGEST_V4)
+        total = rng.choice([header, rng.randint(max(header, least), longest), longest])
+    elif kind == "generic":
+        # Alone, or within a tunnel: behind the UDP header of the outer packet.
+        start = rng.choice([l4 + 8, l4 + 8 + rng.randrange(0, 60, 2)])
+        offset = rng.choice([6, 16, rng.randrange(0, 256, 2)])
+        least = max(start + offset + 2, count)
+        total = rng.choice([least, _MAXIMUM_FRAME, rng.randint(least, _MAXIMUM_FRAME)])
     elif kind == "plain":
         total = rng.choice([14, 60, 1514, _MAXIMUM_FRAME, rng.randint(14, _MAXIMUM_FRAME)])
     else:
@@ -178,8 +227,20 @@ def _good_request(rng: random.Random, correlator: int) -> FrameRequest:
         "checksum_ipv4": [{"checksum_ipv4"}],
         "checksum_tcp": [{"checksum_tcp"}, {"checksum_tcp", "checksum_ipv4"}],
         "checksum_udp": [{"checksum_udp"}, {"checksum_udp", "checksum_ipv4"}],
-        "large_send": [{"large_send"}, {"large_send", "checksum_tcp", "checksum_ipv4"}],
+        "generic": [
+            {"checksum_generic"},
+            {"checksum_generic", "checksum_udp"},
+            {"checksum_generic", "checksum_udp", "checksum_ipv4"},
+        ],
+        "send": [
+            {"large_send"},
+            {"large_send", "checksum_tcp", "checksum_ipv4"},
+            {"udp_segmentation"},
+        ],
     }[kind]
+    chosen = rng.choice(flags)
+    if ipv6:
+        chosen = (chosen - {"checksum_ipv4"}) | {"ipv6"}
     return FrameRequest(
         fragments=_cut(rng, total, count),
         count=count,
@@ -188,7 +249,9 @@ def _good_request(rng: random.Random, correlator: int) -> FrameRequest:
         header_length=header,
         ip_offset=ip,
         l4_offset=l4,
-        flags=frozenset(rng.choice(flags)),
+        checksum_start=start,
+        checksum_offset=offset,
+        flags=frozenset(chosen),
         correlator=correlator,
     )
 
@@ -221,15 +284,18 @@ def _spoil(rng: random.Random, request: FrameRequest) -> FrameRequest:
         total = request.total_length + rng.choice([step, 1 << 19])
         return dataclasses.replace(request, total_length=total % (1 << 20))
     if choice in (3, 4):
-        edges = [13, 14, _MAXIMUM_FRAME + 1, ip + 65_536, l4, l4 - 1, l4 + 7, l4 + 8, l4 + 19]
+        field = request.checksum_start + request.checksum_offset
+        edges = [13, 14, _MAXIMUM_FRAME + 1, ip + _LONGEST_V4 + 1, ip + _LONGEST_V6 + 1]
+        edges += [l4, l4 - 1, l4 + 7, l4 + 8, l4 + 19, field + 1]
         return _resize(request, rng.choice([*edges, header, header - 1, (1 << 20) - 1]))
     if choice == 5:
-        names = ["checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send"]
-        return dataclasses.replace(request, flags=request.flags ^ {rng.choice(names)})
+        return dataclasses.replace(request, flags=request.flags ^ {rng.choice(FLAGS)})
     name, values = rng.choice(
         [
             ("ip_offset", [12, 13, ip + step, l4 - 20, l4 - 18, 255]),
-            ("l4_offset", [l4 + step, ip + 18, ip + 19, request.total_length, 255]),
+            ("l4_offset", [l4 + step, ip + 18, ip + 19, ip + 38, request.total_length, 255]),
+            ("checksum_start", [request.checksum_start + step, 12, 14, l4, l4 + 6, 255]),
+            ("checksum_offset", [request.checksum_offset + step, 0, 255]),
             ("header_length", [l4 + 19, l4 + 20, _MAXIMUM_HEADER, _MAXIMUM_HEADER + 1, 0]),
             ("mss", [0, _MINIMUM_MSS - 1, _MAXIMUM_MSS + 1, 0xFFFF]),
             ("mss", [_MAXIMUM_FRAME - header, _MAXIMUM_FRAME - header + 1]),

@@ -5,16 +5,21 @@ halfwords that belong into it, which the frame buffer inserts on the way out. Th
 
 * IPv4 header checksum [RFC 791]: from ``ip_offset`` up to ``l4_offset``, its own field as zero;
 * TCP [RFC 9293] and UDP [RFC 768] checksum: from ``l4_offset`` to the end of the packet, its own
-  field as zero, and the pseudo header: the addresses of the IPv4 header, the protocol, and as
-  length that of the packet less ``l4_offset``. A UDP checksum of 0 is sent as 0xFFFF.
+  field as zero, and the pseudo header: the addresses of the IP header [RFC 791; RFC 8200, 8.1], the
+  protocol, and as length that of the packet less ``l4_offset``. A UDP checksum of 0 is sent as
+  0xFFFF;
+* generic checksum: from ``checksum_start`` to the end of the packet, its own field as it is, so
+  that it may hold the sum of a pseudo header. One of 0 is sent as 0xFFFF, the same number.
 
-What the fields hold when the packet comes does not matter. Words are added as they lie in the
+What the fields of the first two hold when the packet comes does not matter. The TCP or UDP checksum
+counts the generic one as it is sent: so the outer checksum of a tunnel and the inner are inserted
+into one packet. Words are added as they lie in the
 lanes, low byte first: the order of bytes changes a sum only in that it comes out in the same order
 [RFC 1071, 2 B].
 
 Clock domain: ``sync``. Throughput: a beat a cycle, without a bubble between packets. Latency:
 2 cycles from ``packet`` to ``checked``, if its command came a cycle before; with 64-bit data
-5 cycles from the last beat of ``checked`` to ``insertions``.
+6 cycles from the last beat of ``checked`` to ``insertions``.
 """
 
 from typing import Any
@@ -36,17 +41,19 @@ __all__ = [
     "OnesComplementSum",
 ]
 
-# Halfwords from the start of a header to its checksum field, and of IPv4 to its addresses.
+# Halfwords from the start of a header to its checksum field, and of IP to its addresses.
 _IPV4_FIELD = 10 // 2
 _IPV4_ADDRESSES = 12 // 2
 _IPV4_ADDRESSES_END = 20 // 2
+_IPV6_ADDRESSES = 8 // 2
+_IPV6_ADDRESSES_END = 40 // 2
 _TCP_FIELD = 16 // 2
 _UDP_FIELD = 6 // 2
 
 _TCP_PROTOCOL = 6
 _UDP_PROTOCOL = 17
 
-#: Width of the number of a halfword that an offset of 8 bits, and what is added to it, can name.
+#: Width of the number of a halfword that two offsets of 8 bits can name.
 _HALFWORD_BITS = 8
 
 
@@ -78,14 +85,15 @@ class InsertionLayout(data.StructLayout):
 
     Members
     -------
-    ipv4, l4 : FieldLayout
-        The IPv4 header checksum, and that of TCP or UDP.
+    ipv4, l4, generic : FieldLayout
+        The IPv4 header checksum, that of TCP or UDP, and the generic one.
     last : unsigned(1)
         The packet is the last segment of its frame, or the frame itself.
     """
 
     def __init__(self):
-        super().__init__({"ipv4": FieldLayout(), "l4": FieldLayout(), "last": unsigned(1)})
+        fields = {name: FieldLayout() for name in ("ipv4", "l4", "generic")}
+        super().__init__({**fields, "last": unsigned(1)})
 
 
 class InsertionSignature(wiring.Signature):
@@ -203,6 +211,16 @@ class OnesComplementSum(wiring.Component):
         return m
 
 
+def _folded(total: Value) -> Value:
+    """A sum of 17 bits with its last carry added, which leaves no other."""
+    return (total[:16] + total[16])[:16]
+
+
+def _never_zero(checksum: Value) -> Value:
+    """`checksum`, of 16 bits, or 0xFFFF for 0, which is the same number [RFC 768]."""
+    return Mux(checksum.any(), checksum, 0xFFFF)
+
+
 class _KeptLayout(data.StructLayout):
     """What becomes, with the sums of a packet, its insertion."""
 
@@ -212,8 +230,10 @@ class _KeptLayout(data.StructLayout):
                 "checksum_ipv4": unsigned(1),
                 "checksum_tcp": unsigned(1),
                 "checksum_udp": unsigned(1),
+                "checksum_generic": unsigned(1),
                 "ipv4_field": unsigned(_HALFWORD_BITS),
                 "l4_field": unsigned(_HALFWORD_BITS),
+                "generic_field": unsigned(_HALFWORD_BITS),
                 "last": unsigned(1),
             }
         )
@@ -230,6 +250,7 @@ class _PlanLayout(data.StructLayout):
                 "addresses": halfword,
                 "addresses_end": halfword,
                 "l4": halfword,
+                "start": halfword,
                 "pseudo": unsigned(16),
                 "kept": _KeptLayout(),
             }
@@ -287,6 +308,7 @@ class Checksummer(wiring.Component):
         m.submodules.beats = beats = SkidBuffer(shape=BeatLayout(self.data_width))
         m.submodules.ipv4_sum = ipv4_sum = OnesComplementSum(data_width=self.data_width)
         m.submodules.l4_sum = l4_sum = OnesComplementSum(data_width=self.data_width)
+        m.submodules.generic_sum = generic_sum = OnesComplementSum(data_width=self.data_width)
         wiring.connect(m, wiring.flipped(self.segments), commands.i)
         wiring.connect(m, wiring.flipped(self.packet), beats.i)
         command = commands.o.payload
@@ -308,21 +330,27 @@ class Checksummer(wiring.Component):
         plan = Signal(_PlanLayout())
         ip = command.ip_offset[1:]
         l4 = command.l4_offset[1:]
+        start = command.checksum_start[1:]
         with m.If(commands.o.ready):
             m.d.sync += [
                 planned.eq(commands.o.valid),
                 plan.ip.eq(ip),
-                plan.addresses.eq(ip + _IPV4_ADDRESSES),
-                plan.addresses_end.eq(ip + _IPV4_ADDRESSES_END),
+                plan.addresses.eq(ip + Mux(command.ipv6, _IPV6_ADDRESSES, _IPV4_ADDRESSES)),
+                plan.addresses_end.eq(
+                    ip + Mux(command.ipv6, _IPV6_ADDRESSES_END, _IPV4_ADDRESSES_END)
+                ),
                 plan.l4.eq(l4),
+                plan.start.eq(start),
                 plan.pseudo.eq(
                     Mux(command.checksum_udp, _UDP_PROTOCOL, _TCP_PROTOCOL) - command.l4_offset
                 ),
                 plan.kept.checksum_ipv4.eq(command.checksum_ipv4),
                 plan.kept.checksum_tcp.eq(command.checksum_tcp),
                 plan.kept.checksum_udp.eq(command.checksum_udp),
+                plan.kept.checksum_generic.eq(command.checksum_generic),
                 plan.kept.ipv4_field.eq(ip + _IPV4_FIELD),
                 plan.kept.l4_field.eq(l4 + Mux(command.checksum_udp, _UDP_FIELD, _TCP_FIELD)),
+                plan.kept.generic_field.eq(start + command.checksum_offset[1:]),
                 plan.kept.last.eq(command.last),
             ]
 
@@ -342,12 +370,15 @@ class Checksummer(wiring.Component):
 
         addresses = from_on(plan.addresses) & ~from_on(plan.addresses_end)
         ipv4_halfwords = from_on(plan.ip) & ~from_on(plan.l4) & ~at(plan.kept.ipv4_field)
-        l4_halfwords = from_on(plan.l4) & ~at(plan.kept.l4_field) | addresses
+        # Of the generic checksum's field the sum gets what is sent, behind the adders.
+        inserted = at(plan.kept.generic_field) & plan.kept.checksum_generic.replicate(halfwords)
+        l4_halfwords = from_on(plan.l4) & ~at(plan.kept.l4_field) & ~inserted | addresses
         held = Cat(lane < beat.count for lane in range(lanes))
 
         first = Signal()
         ipv4_mask = Signal(lanes)
         l4_mask = Signal(lanes)
+        generic_mask = Signal(lanes)
         pseudo = Signal(16)
         kept = Signal(_KeptLayout())
         with m.If(~self.checked.valid | self.checked.ready):
@@ -358,6 +389,7 @@ class Checksummer(wiring.Component):
                 first.eq(number == 0),
                 ipv4_mask.eq(Cat(bit.replicate(2) for bit in ipv4_halfwords) & held),
                 l4_mask.eq(Cat(bit.replicate(2) for bit in l4_halfwords) & held),
+                generic_mask.eq(Cat(bit.replicate(2) for bit in from_on(plan.start)) & held),
                 pseudo.eq(Mux(number == 0, plan.pseudo, pseudo) + beat.count),
                 kept.eq(plan.kept),
             ]
@@ -368,7 +400,11 @@ class Checksummer(wiring.Component):
 
         # Sums, of what leaves. The pseudo header's number is turned as the bytes lie in the lanes.
         leave = self.checked.valid & self.checked.ready
-        for adder, mask in ((ipv4_sum, ipv4_mask), (l4_sum, l4_mask)):
+        for adder, mask in (
+            (ipv4_sum, ipv4_mask),
+            (l4_sum, l4_mask),
+            (generic_sum, generic_mask),
+        ):
             m.d.comb += [
                 adder.take.eq(leave),
                 adder.first.eq(first),
@@ -377,28 +413,41 @@ class Checksummer(wiring.Component):
             ]
         m.d.comb += l4_sum.addend.eq(Cat(pseudo[8:], pseudo[:8]))
         summed = leave & self.checked.payload.last
-        for stage in range(1, l4_sum.latency + 1):
+        for stage in range(1, l4_sum.latency + 2):
             summed_before, kept_before = summed, kept
             summed = Signal(name=f"summed_{stage}")
             kept = Signal(_KeptLayout(), name=f"kept_{stage}")
             m.d.sync += [summed.eq(summed_before), kept.eq(kept_before)]
 
-        # The insertion: the last carry, and the complement.
-        insertion = self.insertions.payload
-        ipv4_folded = Signal(16)
-        l4_folded = Signal(16)
-        m.d.comb += [
-            ipv4_folded.eq(ipv4_sum.sum[:16] + ipv4_sum.sum[16]),
-            l4_folded.eq(l4_sum.sum[:16] + l4_sum.sum[16]),
+        # The generic checksum comes first; beside it the last carries of the others.
+        generic = Signal(16)
+        ipv4 = Signal(16)
+        l4 = Signal(16)
+        generic_folded = _folded(generic_sum.sum)
+        m.d.sync += [
+            generic.eq(_never_zero(~generic_folded)),
+            ipv4.eq(_folded(ipv4_sum.sum)),
+            l4.eq(_folded(l4_sum.sum)),
         ]
+
+        # The insertions. A carry out of the last addition goes around at once.
+        insertion = self.insertions.payload
+        further = Mux(kept.checksum_generic, generic, 0)
+        without_carry = l4 + further
+        l4_checksum = ~Mux(without_carry[16], l4 + further + 1, without_carry)[:16]
         m.d.sync += [
             self.insertions.valid.eq(summed),
             insertion.ipv4.enable.eq(kept.checksum_ipv4),
             insertion.ipv4.halfword.eq(kept.ipv4_field),
-            insertion.ipv4.value.eq(~ipv4_folded),
+            insertion.ipv4.value.eq(~ipv4),
             insertion.l4.enable.eq(kept.checksum_tcp | kept.checksum_udp),
             insertion.l4.halfword.eq(kept.l4_field),
-            insertion.l4.value.eq(Mux(kept.checksum_udp & l4_folded.all(), 0xFFFF, ~l4_folded)),
+            insertion.l4.value.eq(
+                Mux(kept.checksum_udp, _never_zero(l4_checksum), l4_checksum),
+            ),
+            insertion.generic.enable.eq(kept.checksum_generic),
+            insertion.generic.halfword.eq(kept.generic_field),
+            insertion.generic.value.eq(generic),
             insertion.last.eq(kept.last),
         ]
         return m

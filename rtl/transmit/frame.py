@@ -1,10 +1,11 @@
 """What travels beside a packet: its fragments, its command, its segments, its end.
 
 The parser makes `FrameCommand` and `Fragment` from checked descriptors, so that the blocks behind
-it need not check again: offsets are even, in order and inside the frame or header; large send has
-an MSS and a header length within the limits, and implies the IPv4 and TCP checksums; TCP and UDP
-checksums exclude each other; the fragments add up to the total length. Commands come in the order
-of their packets, one for each.
+it need not check again: offsets are even, in order and inside the frame or header; a super-frame
+has an MSS and a header length within the limits, and implies the checksums of its headers, which
+tell whether it is of TCP or UDP; TCP and UDP checksums exclude each other, as do the IPv4 checksum
+and IPv6; the fragments add up to the total length. Commands come in the order of their packets, one
+for each.
 """
 
 from amaranth import unsigned
@@ -51,8 +52,12 @@ class FrameCommand(data.StructLayout):
         A super-frame may be no longer than its header (one segment without payload).
     ip_offset, l4_offset : unsigned(8)
         Where the IP header and the TCP or UDP header begin; even.
-    checksum_ipv4, checksum_tcp, checksum_udp, large_send : unsigned(1)
-        What to do.
+    ipv6 : unsigned(1)
+        The IP header is one of IPv6.
+    checksum_start, checksum_offset : unsigned(8)
+        Generic checksum: where its sum begins, and its field from there on; even.
+    checksum_ipv4, checksum_tcp, checksum_udp, checksum_generic, large_send : unsigned(1)
+        What to do. With `large_send` the packet is a super-frame, of TCP or UDP.
     """
 
     def __init__(self):
@@ -63,9 +68,13 @@ class FrameCommand(data.StructLayout):
                 "header_length": unsigned(8),
                 "ip_offset": unsigned(8),
                 "l4_offset": unsigned(8),
+                "checksum_start": unsigned(8),
+                "checksum_offset": unsigned(8),
+                "ipv6": unsigned(1),
                 "checksum_ipv4": unsigned(1),
                 "checksum_tcp": unsigned(1),
                 "checksum_udp": unsigned(1),
+                "checksum_generic": unsigned(1),
                 "large_send": unsigned(1),
             }
         )
@@ -76,7 +85,7 @@ class SegmentCommand(data.StructLayout):
 
     Members
     -------
-    ip_offset, l4_offset, checksum_ipv4, checksum_tcp, checksum_udp
+    ip_offset, l4_offset, ipv6, checksum_start, checksum_offset, checksum_ipv4, ...
         As in `FrameCommand`.
     last : unsigned(1)
         The last segment of its frame, or the frame itself.
@@ -87,9 +96,13 @@ class SegmentCommand(data.StructLayout):
             {
                 "ip_offset": unsigned(8),
                 "l4_offset": unsigned(8),
+                "checksum_start": unsigned(8),
+                "checksum_offset": unsigned(8),
+                "ipv6": unsigned(1),
                 "checksum_ipv4": unsigned(1),
                 "checksum_tcp": unsigned(1),
                 "checksum_udp": unsigned(1),
+                "checksum_generic": unsigned(1),
                 "last": unsigned(1),
             }
         )

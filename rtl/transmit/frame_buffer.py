@@ -281,7 +281,7 @@ class FrameBuffer(wiring.Component):
         halfwords = []
         for lane in range(self.data_width // 16):
             halfword = word.data.word_select(lane, 16)
-            for field in (inserted.ipv4, inserted.l4):
+            for field in (inserted.ipv4, inserted.l4, inserted.generic):
                 hit = field.enable & (field.halfword == Cat(C(lane, lane_bits), number))
                 halfword = Mux(hit, field.value, halfword)
             halfwords.append(halfword)

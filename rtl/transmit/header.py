@@ -1,17 +1,17 @@
 """The header of a super-frame: kept while the first segment streams, copied for every other.
 
 `HeaderCopier` gives each segment its header by the rule of large send [patent, "large frame send";
-IPv4: RFC 791, 3.1; TCP: RFC 9293, 3.1; CWR: RFC 3168, 6.1.2]. With m payload bytes a segment,
-segment n differs from the header given in
+IPv4: RFC 791, 3.1; IPv6: RFC 8200, 3; TCP: RFC 9293, 3.1; CWR: RFC 3168, 6.1.2; UDP: RFC 768].
+With m payload bytes a segment, segment n differs from the header given in
 
-- IPv4 total length: that of this segment;
+- IPv4 total length, IPv6 payload length, UDP length: that of this segment;
 - IPv4 identification: n more, modulo 2^16;
 - TCP sequence number: n * m more, modulo 2^32;
-- FIN and PSH: cleared in all but the last segment;
-- CWR: cleared in all but the first.
+- TCP's FIN and PSH: cleared in all but the last segment;
+- TCP's CWR: cleared in all but the first.
 
-All else, options included, is as given. Checksums are left to the checksum block, which ignores
-what the fields hold.
+All else, options and extension headers included, is as given. Checksums are left to the checksum
+block, which ignores what the fields hold.
 
 Clock domain: ``sync``. Latency: none from ``source`` to ``word``, so that the first segment streams
 without waiting for its header. Throughput: a word a cycle; ``ready`` drops for 1 cycle after the
@@ -37,8 +37,10 @@ from byway.rtl.transmit.segment_plan import SegmentPlan
 __all__ = ["HeaderCopier", "check_maximum_header"]
 
 # Offsets of the fields within their headers, in 16-bit halves.
-_IP_LENGTH = 1
-_IP_IDENTIFICATION = 2
+_IPV4_LENGTH = 1
+_IPV4_IDENTIFICATION = 2
+_IPV6_LENGTH = 2
+_UDP_LENGTH = 2
 _TCP_SEQUENCE_HIGH = 2
 _TCP_SEQUENCE_LOW = 3
 _TCP_FLAGS = 6
@@ -166,7 +168,7 @@ class HeaderCopier(wiring.Component):
 
         # Find: halves from the word to come to each header, then which half holds which field.
         distances = {}
-        for name, offset in ("ip", command.ip_offset), ("tcp", command.l4_offset):
+        for name, offset in ("ip", command.ip_offset), ("l4", command.l4_offset):
             reach = signed(len(offset) + 1)
             coming = Signal(reach, name=f"{name}_distance")
             after = Signal(reach, name=f"{name}_distance_after")
@@ -175,18 +177,22 @@ class HeaderCopier(wiring.Component):
                 m.d.sync += after.eq(coming - halves)
             distances[name] = coming
 
-        def find(name: str, header: str, field: int) -> Signal:
+        def find(name: str, header: str, fields: Iterable[tuple[Value, int]]) -> Signal:
             here = Signal(halves, name=f"{name}_here")
             for half in range(halves):
                 with m.If(step):
-                    m.d.sync += here[half].eq(distances[header] == half - field)
+                    m.d.sync += here[half].eq(
+                        _any(has & (distances[header] == half - field) for has, field in fields)
+                    )
             return here
 
-        ip_length_here = find("ip_length", "ip", _IP_LENGTH)
-        identification_here = find("identification", "ip", _IP_IDENTIFICATION)
-        sequence_high_here = find("sequence_high", "tcp", _TCP_SEQUENCE_HIGH)
-        sequence_low_here = find("sequence_low", "tcp", _TCP_SEQUENCE_LOW)
-        flags_here = find("flags", "tcp", _TCP_FLAGS)
+        is_v6, is_udp = command.ipv6, command.checksum_udp
+        ip_length_here = find("ip_length", "ip", [(~is_v6, _IPV4_LENGTH), (is_v6, _IPV6_LENGTH)])
+        identification_here = find("identification", "ip", [(~is_v6, _IPV4_IDENTIFICATION)])
+        udp_length_here = find("udp_length", "l4", [(is_udp, _UDP_LENGTH)])
+        sequence_high_here = find("sequence_high", "l4", [(~is_udp, _TCP_SEQUENCE_HIGH)])
+        sequence_low_here = find("sequence_low", "l4", [(~is_udp, _TCP_SEQUENCE_LOW)])
+        flags_here = find("flags", "l4", [(~is_udp, _TCP_FLAGS)])
 
         # Count: identification and sequence number as given, then on by one segment each time that
         # a header has passed. The payload behind it leaves a cycle for that.
@@ -220,6 +226,7 @@ class HeaderCopier(wiring.Component):
         for half in range(halves):
             fields = [
                 (self.active & ip_length_here[half], plan.ip_length),
+                (self.active & udp_length_here[half], plan.l4_length),
                 (copying & identification_here[half], identification),
                 (copying & sequence_high_here[half], sequence[16:]),
                 (copying & sequence_low_here[half], sequence[:16]),

@@ -7,24 +7,29 @@ so that nothing of it is ever fetched. The status is the first of these that app
 1. ``fragment_count``: no fragment, or more than the maximum. Only the descriptor is consumed.
 2. ``length_short``: a fragment of length 0, or a frame shorter than an Ethernet header.
 3. ``length_mismatch``: the fragments do not add up to the total length.
-4. ``length_long``: a frame longer than the maximum; for large send, an IP packet longer than
-   65,535 bytes.
-5. ``flags_conflict``: the UDP checksum together with the TCP checksum or large send.
-6. ``not_granted``: an offload that is not granted to the ring: each checksum asked for, large send
-   (whose grant covers the checksums that it implies), more than one fragment (scatter/gather).
-7. ``offset_range``: where a checksum or large send is asked for, an odd offset, an IP header that
-   begins within the Ethernet header, or an L4 header that begins within the least IP header; for
-   checksums besides, an L4 offset past the frame, or a least TCP or UDP header that ends past it.
-8. ``header_length``: for large send, a header longer than the maximum or the frame, or that ends
-   before the least TCP header does.
-9. ``mss_range``: for large send, an MSS out of range, or that with its header passes the maximum
+4. ``length_long``: a frame longer than the maximum; for segmentation, an IP packet longer than the
+   maximum of its version.
+5. ``flags_conflict``: what is of TCP together with what is of UDP; the IPv4 checksum of an IPv6
+   packet; the generic checksum together with segmentation.
+6. ``not_granted``: an offload that is not granted to the ring: each checksum asked for, over its
+   version of IP; large send over its version, UDP segmentation (whose grants cover the checksums
+   that they imply); more than one fragment (scatter/gather).
+7. ``offset_range``: where a checksum by protocol or segmentation is asked for, an odd offset, an IP
+   header that begins within the Ethernet header, or an L4 header that begins within the least IP
+   header; for checksums besides, an L4 offset past the frame, or a least TCP or UDP header that
+   ends past it. Where the generic checksum is asked for, an odd start or offset, a start within
+   the Ethernet header, or a field that ends past the frame; and beside a checksum by protocol, a
+   field that begins before the L4 header, or before the end of the least TCP or UDP header.
+8. ``header_length``: for segmentation, a header longer than the maximum or the frame, or that ends
+   before the least TCP or UDP header does.
+9. ``mss_range``: for segmentation, an MSS out of range, or that with its header passes the maximum
    frame.
 
 Clock domain: sync. Latency with a data width of 64: 2 cycles from the last row of a frame to its
 first fragment, 3 to its command and context. Throughput: a row each cycle.
 
 Source: `transmit_descriptor`, `scatter_gather_entry` and ``transmit_status`` of the contract;
-IEEE 802.3 clause 3.2 (header), RFC 791, 768 and 9293 (least headers).
+IEEE 802.3 clause 3.2 (header), RFC 791, 8200, 768 and 9293 (least headers).
 """
 
 from typing import Any
@@ -47,9 +52,10 @@ FRAMES_AHEAD = 16
 
 _ETHERNET_HEADER = 14
 _LEAST_IPV4_HEADER = 20
+_IPV6_HEADER = 40
 _LEAST_TCP_HEADER = 20
 _UDP_HEADER = 8
-_LONGEST_IPV4_PACKET = 65_535
+_CHECKSUM = 2
 
 _DESCRIPTOR = record("transmit_descriptor")
 _STATUS = codes("transmit_status")
@@ -115,58 +121,91 @@ class DescriptorChecks(wiring.Component):
         """Compare everything side by side."""
         m = Module()
         frame, granted = self.descriptor, self.offloads
-        large_send = frame.large_send
+        segmented = frame.large_send | frame.udp_segmentation
         total = frame.total_length
         ip, l4 = frame.ip_offset, frame.l4_offset
         maximum_frame = constant("frame_limits.maximum_frame")
 
         # Lengths and the count of fragments.
-        long_packet = total > ip + _LONGEST_IPV4_PACKET
+        long_packet = Mux(
+            frame.ipv6,
+            total > ip + constant("large_send_v6.maximum_packet"),
+            total > ip + constant("large_send_v4.maximum_packet"),
+        )
         m.d.sync += [
             self.fragment_count.eq(
                 (frame.fragments == 0) | (frame.fragments > self.maximum_fragments)
             ),
             self.length_short.eq(total < _ETHERNET_HEADER),
-            self.length_long.eq(Mux(large_send, long_packet, total > maximum_frame)),
+            self.length_long.eq(Mux(segmented, long_packet, total > maximum_frame)),
         ]
 
         # What is asked for, and what is granted.
-        ipv4_alone = frame.checksum_ipv4 & ~large_send
-        tcp_alone = frame.checksum_tcp & ~large_send
+        is_tcp = frame.checksum_tcp | frame.large_send
+        is_udp = frame.checksum_udp | frame.udp_segmentation
+        generic = frame.checksum_generic
+        ipv4_alone = frame.checksum_ipv4 & ~segmented
+        tcp_alone = frame.checksum_tcp & ~segmented
+        udp_alone = frame.checksum_udp & ~segmented
+
+        def refused(name):
+            of_v4 = getattr(granted, name if name.startswith("checksum") else f"{name}_v4")
+            return ~Mux(frame.ipv6, getattr(granted, f"{name}_v6"), of_v4)
+
         m.d.sync += [
-            self.flags_conflict.eq(frame.checksum_udp & (frame.checksum_tcp | large_send)),
+            self.flags_conflict.eq(
+                (is_tcp & is_udp) | (frame.checksum_ipv4 & frame.ipv6) | (generic & segmented)
+            ),
             self.not_granted.eq(
                 (ipv4_alone & ~granted.checksum_ipv4)
-                | (tcp_alone & ~granted.checksum_tcp)
-                | (frame.checksum_udp & ~granted.checksum_udp)
-                | (large_send & ~granted.large_send_v4)
+                | (tcp_alone & refused("checksum_tcp"))
+                | (udp_alone & refused("checksum_udp"))
+                | (frame.large_send & refused("large_send"))
+                | (frame.udp_segmentation & ~granted.udp_segmentation)
+                | (generic & ~granted.checksum_generic)
                 | ((frame.fragments > 1) & ~granted.scatter_gather)
             ),
         ]
 
         # Offsets.
-        uses_offsets = frame.checksum_ipv4 | frame.checksum_tcp | frame.checksum_udp | large_send
-        out_of_order = (ip < _ETHERNET_HEADER) | (l4 < ip + _LEAST_IPV4_HEADER)
+        by_protocol = frame.checksum_ipv4 | is_tcp | is_udp
+        least_ip_header = Mux(frame.ipv6, _IPV6_HEADER, _LEAST_IPV4_HEADER)
+        out_of_order = (ip < _ETHERNET_HEADER) | (l4 < ip + least_ip_header)
+        start, offset = frame.checksum_start, frame.checksum_offset
+        field = start + offset
+        in_header = by_protocol & (
+            (is_tcp & (field < l4 + _LEAST_TCP_HEADER))
+            | (is_udp & (field < l4 + _UDP_HEADER))
+            | (field < l4)
+        )
         m.d.sync += self.offset_range.eq(
-            (uses_offsets & (ip[0] | l4[0] | out_of_order))
+            (by_protocol & (ip[0] | l4[0] | out_of_order))
             | (ipv4_alone & (l4 > total))
             | (tcp_alone & (l4 + _LEAST_TCP_HEADER > total))
-            | (frame.checksum_udp & (l4 + _UDP_HEADER > total))
+            | (udp_alone & (l4 + _UDP_HEADER > total))
+            | (
+                generic
+                & (
+                    (start[0] | offset[0] | in_header)
+                    | ((start < _ETHERNET_HEADER) | (field + _CHECKSUM > total))
+                )
+            )
         )
 
-        # Large send.
+        # Segmentation.
         header = frame.header_length
+        least_l4_header = Mux(frame.udp_segmentation, _UDP_HEADER, _LEAST_TCP_HEADER)
         m.d.sync += [
             self.header_length.eq(
-                large_send
+                segmented
                 & (
                     (header > constant("frame_limits.maximum_header"))
                     | (header > total)
-                    | (header < l4 + _LEAST_TCP_HEADER)
+                    | (header < l4 + least_l4_header)
                 )
             ),
             self.mss_range.eq(
-                large_send
+                segmented
                 & (
                     (frame.mss < constant("mss_limits.minimum_mss"))
                     | (frame.mss > constant("mss_limits.maximum_mss"))
@@ -326,10 +365,13 @@ class FrameParser(wiring.Component):
         ]
         for name in frame_queue.item.shape().members:
             m.d.comb += frame_queue.item[name].eq(descriptor[name])
-        with m.If(descriptor.large_send):
+        segmented = descriptor.large_send | descriptor.udp_segmentation
+        with m.If(segmented):
             m.d.comb += [
-                frame_queue.item.checksum_ipv4.eq(1),
-                frame_queue.item.checksum_tcp.eq(1),
+                frame_queue.item.large_send.eq(1),
+                frame_queue.item.checksum_ipv4.eq(~descriptor.ipv6),
+                frame_queue.item.checksum_tcp.eq(descriptor.large_send),
+                frame_queue.item.checksum_udp.eq(descriptor.udp_segmentation),
             ]
         return m
 

@@ -99,7 +99,11 @@ class OffloadGrants(data.StructLayout):
     """The offloads that a ring may use: a bit each, as in the contract's ``offloads`` register."""
 
     def __init__(self):
-        names = ("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4", "scatter_gather")
+        names = (
+            *("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4", "scatter_gather"),
+            *("checksum_tcp_v6", "checksum_udp_v6", "large_send_v6"),
+            *("udp_segmentation", "checksum_generic"),
+        )
         super().__init__({name: unsigned(1) for name in names})
 
 

@@ -18,6 +18,8 @@ from byway.rtl.transmit.frame import FrameCommand
 
 __all__ = ["SegmentPlan", "SegmentPlanner"]
 
+_IPV6_HEADER = 40
+
 
 class SegmentPlan(data.StructLayout):
     """One segment of a frame, or a whole frame that is not cut.
@@ -35,8 +37,9 @@ class SegmentPlan(data.StructLayout):
         Of the frame.
     header_rows, header_tail : unsigned
         Beats that the header takes, less one; bytes in the last of them.
-    ip_length : unsigned(16)
-        Total length of the segment's IP packet.
+    ip_length, l4_length : unsigned(16)
+        What the length field of the segment's IP header is to hold: the total length of IPv4, the
+        payload length of IPv6; and what that of UDP is to hold.
     lane : range(lanes)
         Where in a beat the segment's share of the packet begins: header and payload of the first
         segment, payload of the others.
@@ -66,6 +69,7 @@ class SegmentPlan(data.StructLayout):
                 "header_rows": range(2 ** command["header_length"].width // lanes),
                 "header_tail": unsigned(bits_for(lanes)),
                 "ip_length": unsigned(16),
+                "l4_length": unsigned(16),
                 "lane": range(lanes),
                 "beats": range(longest // lanes),
                 "cut": unsigned(bits_for(lanes)),
@@ -121,9 +125,13 @@ class SegmentPlanner(wiring.Component):
         left_after = Signal.like(left)
         begin = Signal.like(command.header_length)
         end = Signal(len(command.mss) + 1)  # Last byte of the segment, counted from its first beat.
-        ip_header = Signal.like(command.header_length)  # IP and TCP headers together.
-        full_length = Signal(len(plan.ip_length))
-        last_length = Signal.like(full_length)
+        # What counts of the headers together in each length.
+        counted = {
+            "ip_length": Signal.like(command.header_length),
+            "l4_length": Signal.like(command.header_length),
+        }
+        full = {name: Signal(16, name=f"full_{name}") for name in counted}
+        short = {name: Signal(16, name=f"short_{name}") for name in counted}
 
         with m.FSM():
             with m.State("TAKE"):
@@ -133,7 +141,11 @@ class SegmentPlanner(wiring.Component):
                 m.d.sync += left.eq(frame.total_length - frame.header_length - 1)
                 m.d.sync += left_after.eq(-1)
                 m.d.sync += begin.eq(frame.header_length)
-                m.d.sync += ip_header.eq(frame.header_length - frame.ip_offset)
+                not_counted = Mux(frame.ipv6, _IPV6_HEADER, 0)
+                m.d.sync += counted["ip_length"].eq(
+                    frame.header_length - frame.ip_offset - not_counted
+                )
+                m.d.sync += counted["l4_length"].eq(frame.header_length - frame.l4_offset)
                 with m.If(self.frames.valid):
                     m.next = "OFFER"
                     with m.If(frame.large_send):
@@ -142,8 +154,9 @@ class SegmentPlanner(wiring.Component):
             with m.State("MEASURE"):
                 m.d.sync += left_after.eq(left - command.mss)
                 m.d.sync += end.eq(begin + command.mss - 1)
-                m.d.sync += full_length.eq(ip_header + command.mss)
-                m.d.sync += last_length.eq(ip_header + left + 1)
+                for name, header in counted.items():
+                    m.d.sync += full[name].eq(header + command.mss)
+                    m.d.sync += short[name].eq(header + left + 1)
                 m.next = "OFFER"
 
             with m.State("OFFER"):
@@ -165,7 +178,7 @@ class SegmentPlanner(wiring.Component):
             plan.command.eq(command),
             plan.header_rows.eq(header_end[lane_bits:]),
             plan.header_tail.eq(header_end[:lane_bits] + 1),
-            plan.ip_length.eq(Mux(plan.last, last_length, full_length)),
+            *(plan[name].eq(Mux(plan.last, short[name], full[name])) for name in counted),
             plan.lane.eq(Mux(first, 0, begin)),
             plan.beats.eq(end[lane_bits:]),
             plan.cut.eq(end[:lane_bits] + 1),

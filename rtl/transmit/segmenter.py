@@ -47,7 +47,7 @@ class Segmenter(wiring.Component):
     -------
     frames : In(stream.Signature(FrameCommand()))
         A command for each packet. The MSS of a super-frame is at least the bytes of a beat, and its
-        header covers the IP and TCP headers.
+        header covers the IP and TCP or UDP headers.
     packet : In(stream.Signature(BeatLayout(data_width)))
         The frames and super-frames.
     segments : Out(stream.Signature(SegmentCommand()))

@@ -53,19 +53,19 @@ enum transmit_status {
     TRANSMIT_STATUS__SUCCESS = 0,
     /* A fragment of length 0, or a frame shorter than an Ethernet header (14 bytes). */
     TRANSMIT_STATUS__LENGTH_SHORT = 1,
-    /* A single frame longer than maximum_frame, or a super-frame whose IP packet is longer than 65,535 bytes. */
+    /* A single frame longer than maximum_frame, or a super-frame whose IP packet is longer than maximum_packet. */
     TRANSMIT_STATUS__LENGTH_LONG = 2,
     /* The fragment lengths do not add up to total_length. */
     TRANSMIT_STATUS__LENGTH_MISMATCH = 3,
     /* No fragment, or more than maximum_fragments. */
     TRANSMIT_STATUS__FRAGMENT_COUNT = 4,
-    /* Large send with a header longer than the frame, longer than maximum_header, or too short for the offsets it gives. */
+    /* Segmentation with a header longer than the frame, longer than maximum_header, or too short for the offsets it gives. */
     TRANSMIT_STATUS__HEADER_LENGTH = 5,
-    /* Large send with an MSS of 0, below the minimum, or above the maximum. */
+    /* Segmentation with an MSS of 0, below the minimum, or above the maximum. */
     TRANSMIT_STATUS__MSS_RANGE = 6,
-    /* A checksum or large send asked for with an odd offset, offsets out of order, or an offset outside the frame. */
+    /* A checksum or segmentation asked for with an odd offset, offsets out of order, or an offset outside the frame. */
     TRANSMIT_STATUS__OFFSET_RANGE = 7,
-    /* TCP and UDP checksum both asked for, or large send without TCP. */
+    /* TCP and UDP both asked for, the IPv4 header checksum of an IPv6 packet, or the generic checksum together with segmentation. */
     TRANSMIT_STATUS__FLAGS_CONFLICT = 8,
     /* An offload that is not granted to this ring. */
     TRANSMIT_STATUS__NOT_GRANTED = 9,
@@ -128,6 +128,26 @@ extern "C" {
 #define IDENTITY_PAGE__CAPABILITIES__SCATTER_GATHER_bp 4
 #define IDENTITY_PAGE__CAPABILITIES__SCATTER_GATHER_bw 1
 #define IDENTITY_PAGE__CAPABILITIES__SCATTER_GATHER_reset 0x1
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_TCP_V6_bm 0x20
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_TCP_V6_bp 5
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_TCP_V6_bw 1
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_TCP_V6_reset 0x1
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_UDP_V6_bm 0x40
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_UDP_V6_bp 6
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_UDP_V6_bw 1
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_UDP_V6_reset 0x1
+#define IDENTITY_PAGE__CAPABILITIES__LARGE_SEND_V6_bm 0x80
+#define IDENTITY_PAGE__CAPABILITIES__LARGE_SEND_V6_bp 7
+#define IDENTITY_PAGE__CAPABILITIES__LARGE_SEND_V6_bw 1
+#define IDENTITY_PAGE__CAPABILITIES__LARGE_SEND_V6_reset 0x1
+#define IDENTITY_PAGE__CAPABILITIES__UDP_SEGMENTATION_bm 0x100
+#define IDENTITY_PAGE__CAPABILITIES__UDP_SEGMENTATION_bp 8
+#define IDENTITY_PAGE__CAPABILITIES__UDP_SEGMENTATION_bw 1
+#define IDENTITY_PAGE__CAPABILITIES__UDP_SEGMENTATION_reset 0x1
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_bm 0x200
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_bp 9
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_bw 1
+#define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_reset 0x1
 
 // reg - identity_page::geometry
 #define IDENTITY_PAGE__GEOMETRY__RINGS_bm 0x1ff
@@ -173,6 +193,18 @@ extern "C" {
 #define IDENTITY_PAGE__RING_LIMITS__MAXIMUM_SIZE_LOG2_bw 8
 #define IDENTITY_PAGE__RING_LIMITS__MAXIMUM_SIZE_LOG2_reset 0xc
 
+// reg - identity_page::large_send_v4
+#define IDENTITY_PAGE__LARGE_SEND_V4__MAXIMUM_PACKET_bm 0xfffff
+#define IDENTITY_PAGE__LARGE_SEND_V4__MAXIMUM_PACKET_bp 0
+#define IDENTITY_PAGE__LARGE_SEND_V4__MAXIMUM_PACKET_bw 20
+#define IDENTITY_PAGE__LARGE_SEND_V4__MAXIMUM_PACKET_reset 0xffff
+
+// reg - identity_page::large_send_v6
+#define IDENTITY_PAGE__LARGE_SEND_V6__MAXIMUM_PACKET_bm 0xfffff
+#define IDENTITY_PAGE__LARGE_SEND_V6__MAXIMUM_PACKET_bp 0
+#define IDENTITY_PAGE__LARGE_SEND_V6__MAXIMUM_PACKET_bw 20
+#define IDENTITY_PAGE__LARGE_SEND_V6__MAXIMUM_PACKET_reset 0x40000
+
 // addrmap - identity_page
 typedef struct __attribute__ ((__packed__)) {
     uint32_t identifier;
@@ -182,6 +214,8 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t frame_limits;
     uint32_t mss_limits;
     uint32_t ring_limits;
+    uint32_t large_send_v4;
+    uint32_t large_send_v6;
 } identity_page_t;
 
 // reg - manager_page::invalidate
@@ -421,6 +455,26 @@ typedef struct __attribute__ ((__packed__)) {
 #define RING_REGISTERS__OFFLOADS__SCATTER_GATHER_bp 4
 #define RING_REGISTERS__OFFLOADS__SCATTER_GATHER_bw 1
 #define RING_REGISTERS__OFFLOADS__SCATTER_GATHER_reset 0x0
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_TCP_V6_bm 0x20
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_TCP_V6_bp 5
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_TCP_V6_bw 1
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_TCP_V6_reset 0x0
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_UDP_V6_bm 0x40
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_UDP_V6_bp 6
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_UDP_V6_bw 1
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_UDP_V6_reset 0x0
+#define RING_REGISTERS__OFFLOADS__LARGE_SEND_V6_bm 0x80
+#define RING_REGISTERS__OFFLOADS__LARGE_SEND_V6_bp 7
+#define RING_REGISTERS__OFFLOADS__LARGE_SEND_V6_bw 1
+#define RING_REGISTERS__OFFLOADS__LARGE_SEND_V6_reset 0x0
+#define RING_REGISTERS__OFFLOADS__UDP_SEGMENTATION_bm 0x100
+#define RING_REGISTERS__OFFLOADS__UDP_SEGMENTATION_bp 8
+#define RING_REGISTERS__OFFLOADS__UDP_SEGMENTATION_bw 1
+#define RING_REGISTERS__OFFLOADS__UDP_SEGMENTATION_reset 0x0
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_bm 0x200
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_bp 9
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_bw 1
+#define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_reset 0x0
 
 // reg - ring_registers::interrupt_status
 #define RING_REGISTERS__INTERRUPT_STATUS__COMPLETION_bm 0x1
@@ -513,7 +567,7 @@ typedef struct __attribute__ ((__packed__)) {
 // addrmap - byway
 typedef struct __attribute__ ((__packed__)) {
     identity_page_t identity;
-    uint8_t RESERVED_1c_fff[0xfe4];
+    uint8_t RESERVED_24_fff[0xfdc];
     manager_page_t manager;
     uint8_t RESERVED_1880_1fff[0x780];
     adapter_page_t adapter;
@@ -612,6 +666,26 @@ typedef union {
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__LARGE_SEND_bp 43
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__LARGE_SEND_bw 1
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__LARGE_SEND_reset 0x0
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__IPV6_bm 0x100000000000
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__IPV6_bp 44
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__IPV6_bw 1
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__IPV6_reset 0x0
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__UDP_SEGMENTATION_bm 0x200000000000
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__UDP_SEGMENTATION_bp 45
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__UDP_SEGMENTATION_bw 1
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__UDP_SEGMENTATION_reset 0x0
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_bm 0x400000000000
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_bp 46
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_bw 1
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_reset 0x0
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_bm 0xff000000000000
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_bp 48
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_bw 8
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_reset 0x0
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_OFFSET_bm 0xff00000000000000
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_OFFSET_bp 56
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_OFFSET_bw 8
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_OFFSET_reset 0x0
 typedef union {
     struct __attribute__ ((__packed__)) {
         uint64_t mss :16;
@@ -622,7 +696,12 @@ typedef union {
         uint64_t checksum_tcp :1;
         uint64_t checksum_udp :1;
         uint64_t large_send :1;
-        uint64_t :20;
+        uint64_t ipv6 :1;
+        uint64_t udp_segmentation :1;
+        uint64_t checksum_generic :1;
+        uint64_t :1;
+        uint64_t checksum_start :8;
+        uint64_t checksum_offset :8;
     } f;
     uint64_t w;
 } transmit_descriptor__offloads_t;

@@ -24,21 +24,22 @@ class TransmitStatus(enum.IntEnum):
     #: A fragment of length 0, or a frame shorter than an Ethernet header (14 bytes).
     LENGTH_SHORT = 1
     #: A single frame longer than maximum_frame, or a super-frame whose IP packet is longer than
-    #: 65,535 bytes.
+    #: maximum_packet.
     LENGTH_LONG = 2
     #: The fragment lengths do not add up to total_length.
     LENGTH_MISMATCH = 3
     #: No fragment, or more than maximum_fragments.
     FRAGMENT_COUNT = 4
-    #: Large send with a header longer than the frame, longer than maximum_header, or too short for
-    #: the offsets it gives.
+    #: Segmentation with a header longer than the frame, longer than maximum_header, or too short
+    #: for the offsets it gives.
     HEADER_LENGTH = 5
-    #: Large send with an MSS of 0, below the minimum, or above the maximum.
+    #: Segmentation with an MSS of 0, below the minimum, or above the maximum.
     MSS_RANGE = 6
-    #: A checksum or large send asked for with an odd offset, offsets out of order, or an offset
+    #: A checksum or segmentation asked for with an odd offset, offsets out of order, or an offset
     #: outside the frame.
     OFFSET_RANGE = 7
-    #: TCP and UDP checksum both asked for, or large send without TCP.
+    #: TCP and UDP both asked for, the IPv4 header checksum of an IPv6 packet, or the generic
+    #: checksum together with segmentation.
     FLAGS_CONFLICT = 8
     #: An offload that is not granted to this ring.
     NOT_GRANTED = 9
@@ -67,9 +68,9 @@ class TransmitDescriptor(Record):
     fragments: int = bits(88, 8)
     #: Bytes of the whole frame, Ethernet header included, padding and FCS not.
     total_length: int = bits(96, 20)
-    #: Large send: payload bytes of each segment but the last.
+    #: Segmentation: payload bytes of each segment but the last.
     mss: int = bits(128, 16)
-    #: Large send: bytes of Ethernet, VLAN, IP and TCP headers together.
+    #: Segmentation: bytes of Ethernet, VLAN, IP and TCP or UDP headers together.
     header_length: int = bits(144, 8)
     #: Offset of the IP header in the frame; even.
     ip_offset: int = bits(152, 8)
@@ -81,8 +82,20 @@ class TransmitDescriptor(Record):
     checksum_tcp: int = bits(169, 1)
     #: Insert the UDP checksum.
     checksum_udp: int = bits(170, 1)
-    #: Large send. Implies checksum_ipv4 and checksum_tcp.
+    #: Large send. Implies checksum_tcp and, over IPv4, checksum_ipv4.
     large_send: int = bits(171, 1)
+    #: The IP header is one of IPv6. What lies between it and l4_offset are extension headers.
+    ipv6: int = bits(172, 1)
+    #: UDP segmentation. Implies checksum_udp and, over IPv4, checksum_ipv4.
+    udp_segmentation: int = bits(173, 1)
+    #: Insert the generic checksum: of all from checksum_start to the end of the frame, its own
+    #: field included, which holds what is to be added. It is never sent as 0. Inserted first: the
+    #: TCP or UDP checksum counts it as it is sent.
+    checksum_generic: int = bits(174, 1)
+    #: Where the sum begins, in the frame; even.
+    checksum_start: int = bits(176, 8)
+    #: Where its field is, from checksum_start on; even.
+    checksum_offset: int = bits(184, 8)
     #: Comes back in the completion.
     correlator: int = bits(192, 32)
 

@@ -130,6 +130,16 @@ class IdentityCapabilities(Fields):
     large_send_v4: int = bits(3, 1, reset=1)
     #: Scatter/gather: a frame in several fragments.
     scatter_gather: int = bits(4, 1, reset=1)
+    #: Inserts the TCP checksum over IPv6.
+    checksum_tcp_v6: int = bits(5, 1, reset=1)
+    #: Inserts the UDP checksum over IPv6.
+    checksum_udp_v6: int = bits(6, 1, reset=1)
+    #: Large send: segments TCP over IPv6.
+    large_send_v6: int = bits(7, 1, reset=1)
+    #: Segments UDP over IPv4 and IPv6.
+    udp_segmentation: int = bits(8, 1, reset=1)
+    #: Inserts an Internet checksum from any start to the end of the frame.
+    checksum_generic: int = bits(9, 1, reset=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +184,26 @@ class IdentityRingLimits(Fields):
     maximum_size_log2: int = bits(8, 8, reset=12)
 
 
+@dataclass(frozen=True, kw_only=True)
+class IdentityLargeSendV4(Fields):
+    """Longest super-frame over IPv4."""
+
+    #: Bytes of its IP packet.
+    maximum_packet: int = bits(0, 20, reset=65535)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityLargeSendV6(Fields):
+    """Longest super-frame over IPv6.
+
+    It may be longer than the header can tell, which then tells nothing: its payload length is that
+    of each segment in any case, and no jumbo payload option is looked for.
+    """
+
+    #: Bytes of its IP packet.
+    maximum_packet: int = bits(0, 20, reset=262144)
+
+
 class IdentityPage:
     """What this adapter is and can do. Read only; may be mapped to anyone."""
 
@@ -185,6 +215,8 @@ class IdentityPage:
         self.frame_limits = ReadOnlyRegister(bus, base + 0x10, IdentityFrameLimits)
         self.mss_limits = ReadOnlyRegister(bus, base + 0x14, IdentityMssLimits)
         self.ring_limits = ReadOnlyRegister(bus, base + 0x18, IdentityRingLimits)
+        self.large_send_v4 = ReadOnlyRegister(bus, base + 0x1C, IdentityLargeSendV4)
+        self.large_send_v6 = ReadOnlyRegister(bus, base + 0x20, IdentityLargeSendV6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,6 +455,16 @@ class RingOffloads(Fields):
     large_send_v4: int = bits(3, 1)
     #: More than one fragment.
     scatter_gather: int = bits(4, 1)
+    #: TCP checksum over IPv6.
+    checksum_tcp_v6: int = bits(5, 1)
+    #: UDP checksum over IPv6.
+    checksum_udp_v6: int = bits(6, 1)
+    #: Large send over IPv6.
+    large_send_v6: int = bits(7, 1)
+    #: UDP segmentation.
+    udp_segmentation: int = bits(8, 1)
+    #: Generic checksum.
+    checksum_generic: int = bits(9, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

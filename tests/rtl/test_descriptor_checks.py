@@ -14,7 +14,8 @@ from amaranth.sim import Simulator
 
 from byway.rtl.contract.model import constant, record
 from byway.rtl.transmit.parser import DescriptorChecks
-from byway.sim.descriptor_bench import Fragment, FrameRequest, random_request
+from byway.rtl.transmit.ring import OffloadGrants
+from byway.sim.descriptor_bench import FLAGS, Fragment, FrameRequest, random_request
 
 CHECKS = (
     "fragment_count",
@@ -26,8 +27,7 @@ CHECKS = (
     "header_length",
     "mss_range",
 )
-FLAGS = ("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send")
-OFFLOADS = ("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4", "scatter_gather")
+OFFLOADS = tuple(OffloadGrants().members)
 
 MAXIMUM_FRAME = constant("frame_limits.maximum_frame")
 
@@ -50,9 +50,13 @@ def request_at_the_edges(rng):
         return max(0, rng.choice(edges) + rng.choice([-2, -1, 0, 0, 0, 1, 2]))
 
     ip = min(255, about(14, 14, 18, 100, 253))
-    l4 = min(255, about(ip + 20))
-    header = min(255, about(l4 + 20, constant("frame_limits.maximum_header")))
-    total = about(14, l4, l4 + 8, l4 + 20, header, MAXIMUM_FRAME, ip + 65_535, 2**20 - 3)
+    l4 = min(255, about(ip + 20, ip + 40))
+    header = min(255, about(l4 + 8, l4 + 20, constant("frame_limits.maximum_header")))
+    start = min(255, about(14, l4, l4 + 8, 254))
+    offset = min(255, about(0, 6, l4 + 8 - start, l4 + 20 - start))
+    longest = [ip + constant(f"large_send_{version}.maximum_packet") for version in ("v4", "v6")]
+    lengths = [14, l4, l4 + 8, l4 + 20, header, start + offset + 2, MAXIMUM_FRAME, *longest]
+    total = about(*lengths, 2**20 - 3)
     limits = constant("mss_limits.minimum_mss"), constant("mss_limits.maximum_mss")
     most_fragments = constant("frame_limits.maximum_fragments")
     return FrameRequest(
@@ -63,7 +67,9 @@ def request_at_the_edges(rng):
         header_length=header,
         ip_offset=ip,
         l4_offset=l4,
-        flags=frozenset(rng.sample(FLAGS, rng.randint(0, len(FLAGS)))),
+        checksum_start=start,
+        checksum_offset=offset,
+        flags=frozenset(rng.sample(FLAGS, rng.choice([0, 1, 1, 2, 2, 3, len(FLAGS)]))),
     )
 
 
@@ -72,7 +78,8 @@ def subsets(names):
 
 
 def random_grants(rng):
-    return set(rng.sample(OFFLOADS, rng.choice([5, 5, 4, 0])))
+    most = len(OFFLOADS)
+    return set(rng.sample(OFFLOADS, rng.choice([most, most, most - 1, 0])))
 
 
 def run(asked):
@@ -115,16 +122,25 @@ def test_every_check_may_be_the_only_one_that_fails():
     assert seen >= {frozenset(), *(frozenset({name}) for name in CHECKS)}
 
 
-def test_every_set_of_flags_meets_every_set_of_grants():
-    """Each flag needs its grant; large send needs only its own, and UDP does not go with it."""
+def test_every_set_of_flags_meets_every_grant_that_is_missing():
+    """Each flag needs its grant; segmentation needs only its own."""
     good = FrameRequest(
-        (), 1, total_length=1000, mss=64, header_length=54, ip_offset=14, l4_offset=34
+        (),
+        1,
+        total_length=1000,
+        mss=64,
+        header_length=80,
+        ip_offset=14,
+        l4_offset=54,
+        checksum_start=80,
     )
+    grants = [set(OFFLOADS) - {name} for name in (*OFFLOADS, "none")]
+    grants += [{name} for name in OFFLOADS]
     run(
         [
             (alone(replace(good, flags=frozenset(flags), count=count)), granted)
             for flags in subsets(FLAGS)
-            for granted in subsets(OFFLOADS)
+            for granted in grants
             for count in (1, 2)
         ]
     )

@@ -12,11 +12,12 @@ from amaranth.sim import Simulator
 
 from byway.rtl.contract.model import codes
 from byway.rtl.transmit.parser import FRAMES_AHEAD, FrameParser
+from byway.rtl.transmit.ring import OffloadGrants
 from byway.sim.bench import stream_get
 from byway.sim.descriptor_bench import Fragment, FrameRequest, random_request
 
 STATUS = codes("transmit_status")
-OFFLOADS = {"checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4", "scatter_gather"}
+OFFLOADS = set(OffloadGrants().members)
 RINGS = 3
 
 
@@ -173,6 +174,19 @@ def large_send(total=10_000, **changes):
     return plain(total, **{"flags": frozenset({"large_send"}), **offsets, **changes})
 
 
+def large_send_v6(total=10_000, **changes):
+    offsets = {"ip_offset": 14, "l4_offset": 54, "header_length": 74, "mss": 1448}
+    flags = {"flags": frozenset({"large_send", "ipv6"})}
+    return plain(total, **{**flags, **offsets, **changes})
+
+
+def tunnel(total=200, **changes):
+    """UDP over IPv4 outside; inside, the checksum of whatever protocol."""
+    offsets = {"ip_offset": 14, "l4_offset": 34, "checksum_start": 84, "checksum_offset": 16}
+    flags = {"flags": frozenset({"checksum_udp", "checksum_generic"})}
+    return plain(total, **{**flags, **offsets, **changes})
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -198,6 +212,40 @@ def large_send(total=10_000, **changes):
         (large_send(mss=9001), STATUS.MSS_RANGE),
         (large_send(ip_offset=130, l4_offset=150, header_length=192, mss=9000), STATUS.SUCCESS),
         (large_send(flags=frozenset({"large_send", "checksum_udp"})), STATUS.FLAGS_CONFLICT),
+        (large_send(flags=frozenset({"large_send", "checksum_generic"})), STATUS.FLAGS_CONFLICT),
+        (large_send(flags=frozenset({"large_send", "udp_segmentation"})), STATUS.FLAGS_CONFLICT),
+        (large_send(flags=frozenset({"large_send", "ipv6"})), STATUS.OFFSET_RANGE),
+        (large_send_v6(), STATUS.SUCCESS),
+        (large_send_v6(14 + 262_144), STATUS.SUCCESS),
+        (large_send_v6(14 + 262_145), STATUS.LENGTH_LONG),
+        (large_send_v6(l4_offset=52), STATUS.OFFSET_RANGE),
+        (
+            large_send_v6(flags=frozenset({"large_send", "ipv6", "checksum_ipv4"})),
+            STATUS.FLAGS_CONFLICT,
+        ),
+        (
+            large_send(flags=frozenset({"udp_segmentation"}), header_length=42),
+            STATUS.SUCCESS,
+        ),
+        (
+            large_send(flags=frozenset({"udp_segmentation"}), header_length=41),
+            STATUS.HEADER_LENGTH,
+        ),
+        (tunnel(), STATUS.SUCCESS),
+        (tunnel(102), STATUS.SUCCESS),
+        (tunnel(101), STATUS.OFFSET_RANGE),
+        (tunnel(checksum_start=85), STATUS.OFFSET_RANGE),
+        (tunnel(checksum_offset=15), STATUS.OFFSET_RANGE),
+        (tunnel(checksum_start=42, checksum_offset=0), STATUS.SUCCESS),
+        (tunnel(checksum_start=40, checksum_offset=0), STATUS.OFFSET_RANGE),
+        (
+            tunnel(flags=frozenset({"checksum_generic"}), checksum_start=14, checksum_offset=0),
+            STATUS.SUCCESS,
+        ),
+        (
+            tunnel(flags=frozenset({"checksum_generic"}), checksum_start=12, checksum_offset=8),
+            STATUS.OFFSET_RANGE,
+        ),
     ],
 )
 def test_edges_lie_where_the_contract_draws_them(request_, status):
