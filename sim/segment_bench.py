@@ -17,27 +17,38 @@ def segment_header(
     ip_offset: int,
     l4_offset: int,
     ip_length: int,
+    l4_length: int,
     number: int,
     payload_before: int,
     last: bool,
+    ipv6: bool = False,
+    udp: bool = False,
 ) -> bytes:
     """The header of segment `number` of the super-frame with this `header`.
 
     Parameters
     ----------
     ip_offset, l4_offset : int
-        Where its IP and TCP headers begin.
-    ip_length : int
-        Total length of the segment's IP packet.
+        Where its IP header, and its TCP or UDP header, begin.
+    ip_length, l4_length : int
+        What the segment's IP header, and its UDP header, tell as length.
     payload_before : int
         Payload bytes in the segments before it.
     last : bool
         It is the last.
+    ipv6, udp : bool
+        The IP header is one of IPv6; the segments are of UDP.
     """
     own = bytearray(header)
-    (identification,) = struct.unpack_from("!H", own, ip_offset + 4)
+    if ipv6:
+        struct.pack_into("!H", own, ip_offset + 4, ip_length)
+    else:
+        (identification,) = struct.unpack_from("!H", own, ip_offset + 4)
+        struct.pack_into("!HH", own, ip_offset + 2, ip_length, (identification + number) % 2**16)
+    if udp:
+        struct.pack_into("!H", own, l4_offset + 4, l4_length)
+        return bytes(own)
     (sequence,) = struct.unpack_from("!I", own, l4_offset + 4)
-    struct.pack_into("!HH", own, ip_offset + 2, ip_length, (identification + number) % 2**16)
     struct.pack_into("!I", own, l4_offset + 4, (sequence + payload_before) % 2**32)
     if not last:
         own[l4_offset + 13] &= ~(FIN | PSH)

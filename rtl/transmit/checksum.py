@@ -53,8 +53,8 @@ _UDP_FIELD = 6 // 2
 _TCP_PROTOCOL = 6
 _UDP_PROTOCOL = 17
 
-#: Width of the number of a halfword that two offsets of 8 bits can name.
-_HALFWORD_BITS = 8
+#: Width of the number of a halfword that two offsets of 8 bits can name, and of those past it.
+_HALFWORD_BITS = 9
 
 
 class FieldLayout(data.StructLayout):
@@ -64,7 +64,7 @@ class FieldLayout(data.StructLayout):
     -------
     enable : unsigned(1)
         It is to be replaced.
-    halfword : unsigned(8)
+    halfword : unsigned(9)
         Where it lies: its offset in the packet, divided by 2.
     value : unsigned(16)
         What to put there; the low byte goes first.

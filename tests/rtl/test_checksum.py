@@ -5,13 +5,16 @@ Packets come with rubbish in their checksum fields; what the insertions make of 
 byte for byte. Packets that make no sense are compared with the definition in plain Python.
 """
 
+import ipaddress
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from amaranth.sim import Simulator
 from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, PadN
 from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 from byway.rtl.transmit.checksum import Checksummer, OnesComplementSum
@@ -28,6 +31,9 @@ class Job:
     ipv4: bool = False
     tcp: bool = False
     udp: bool = False
+    ipv6: bool = False
+    generic: tuple[int, int] | None = None
+    """Where the generic checksum begins, and where its field is from there on."""
     last: bool = True
 
     @property
@@ -38,6 +44,10 @@ class Job:
             "checksum_ipv4": int(self.ipv4),
             "checksum_tcp": int(self.tcp),
             "checksum_udp": int(self.udp),
+            "ipv6": int(self.ipv6),
+            "checksum_generic": int(self.generic is not None),
+            "checksum_start": self.generic[0] if self.generic else 0,
+            "checksum_offset": self.generic[1] if self.generic else 0,
             "last": int(self.last),
         }
 
@@ -73,11 +83,22 @@ def expected_ipv4(job):
     return 0xFFFF - ones_complement_sum(header)
 
 
+def expected_generic(job):
+    start, _offset = job.generic
+    return 0xFFFF - ones_complement_sum(job.packet[start:]) or 0xFFFF
+
+
 def expected_l4(job):
-    addresses = job.packet[job.ip_offset + 12 : job.ip_offset + 20]
+    begin, end = (8, 40) if job.ipv6 else (12, 20)
+    addresses = job.packet[job.ip_offset + begin : job.ip_offset + end]
     length = len(job.packet) - job.l4_offset
     pseudo = addresses + bytes([0, 17 if job.udp else 6]) + length.to_bytes(2, "big")
-    payload = without(job.packet, job.l4_field)[job.l4_offset :]
+    packet = bytearray(without(job.packet, job.l4_field))
+    if job.generic:
+        # It is counted as it is sent.
+        field = sum(job.generic)
+        packet[field : field + 2] = expected_generic(job).to_bytes(2, "big")
+    payload = bytes(packet[job.l4_offset :])
     checksum = 0xFFFF - ones_complement_sum(pseudo + payload)
     return 0xFFFF if job.udp and checksum == 0 else checksum
 
@@ -85,7 +106,7 @@ def expected_l4(job):
 def insert(job, insertion):
     """The packet of `job` with the enabled fields of `insertion` replaced."""
     packet = bytearray(job.packet)
-    for field in (insertion.ipv4, insertion.l4):
+    for field in (insertion.ipv4, insertion.l4, insertion.generic):
         if field.enable:
             offset = 2 * field.halfword
             packet[offset : offset + 2] = int(field.value).to_bytes(2, "little")
@@ -171,6 +192,11 @@ def check(jobs, outcome, context):
         assert insertion.last == job.last, where
         assert insertion.ipv4.enable == job.ipv4, where
         assert insertion.l4.enable == (job.tcp or job.udp), where
+        assert insertion.generic.enable == (job.generic is not None), where
+        if job.generic:
+            assert 2 * insertion.generic.halfword == sum(job.generic), where
+            value = int.from_bytes(int(insertion.generic.value).to_bytes(2, "little"), "big")
+            assert value == expected_generic(job), where
         if job.ipv4:
             assert 2 * insertion.ipv4.halfword == job.ipv4_field, where
             value = int.from_bytes(int(insertion.ipv4.value).to_bytes(2, "little"), "big")
@@ -181,25 +207,71 @@ def check(jobs, outcome, context):
             assert value == expected_l4(job), where
 
 
-def internet_packet(rng, *, udp, tagged, options, payload):
+def random_ip(rng, *, ipv6, options):
+    """An IP header from scapy, and its length."""
+    if ipv6:
+        source, target = (ipaddress.IPv6Address(rng.randbytes(16)).compressed for _ in range(2))
+        ip = IPv6(src=source, dst=target)
+        if options:
+            # An extension header of 8 bytes, and 4 more for each option.
+            ip /= IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(8 * options - 4))])
+        return ip, 40 + 8 * options
+    source, target = (ipaddress.IPv4Address(rng.randbytes(4)).compressed for _ in range(2))
+    ip = IP(src=source, dst=target, id=rng.getrandbits(16))
+    ip.options = [IPOption_NOP()] * (4 * options)
+    return ip, 20 + 4 * options
+
+
+def internet_packet(rng, *, udp, tagged, options, payload, ipv6=False):
     """A packet from scapy: as it should be, and the job of making it so again."""
     ether = Ether(src=rng.randbytes(6).hex(":"), dst=rng.randbytes(6).hex(":"))
     if tagged:
         ether /= Dot1Q(vlan=rng.randrange(4095))
-    addresses = [".".join(str(byte) for byte in rng.randbytes(4)) for _ in range(2)]
-    ip = IP(src=addresses[0], dst=addresses[1], id=rng.getrandbits(16))
-    ip.options = [IPOption_NOP()] * (4 * options)
+    ip, ip_bytes = random_ip(rng, ipv6=ipv6, options=options)
     ports = {"sport": rng.getrandbits(16), "dport": rng.getrandbits(16)}
     l4 = UDP(**ports) if udp else TCP(**ports, seq=rng.getrandbits(32), options=[("NOP", None)] * 3)
     right = bytes(ether / ip / l4 / Raw(rng.randbytes(payload)))
 
     ip_offset = 18 if tagged else 14
-    l4_offset = ip_offset + 20 + 4 * options
-    job = Job(right, ip_offset, l4_offset, ipv4=True, tcp=not udp, udp=udp)
+    l4_offset = ip_offset + ip_bytes
+    job = Job(right, ip_offset, l4_offset, ipv4=not ipv6, tcp=not udp, udp=udp, ipv6=ipv6)
     rubbish = bytearray(right)
-    for offset in (job.ipv4_field, job.l4_field):
+    for offset in (job.l4_field, *([] if ipv6 else [job.ipv4_field])):
         rubbish[offset : offset + 2] = rng.randbytes(2)
-    return right, Job(bytes(rubbish), ip_offset, l4_offset, ipv4=True, tcp=not udp, udp=udp)
+    return right, replace(job, packet=bytes(rubbish))
+
+
+def tunnel(rng, *, outer_v6, inner_v6, udp, payload):
+    """A packet within UDP, as VXLAN has it, as it should be; and the job of making it so again.
+
+    The field of the inner checksum holds the sum of its pseudo header, as Linux leaves it.
+    """
+    outer, outer_bytes = random_ip(rng, ipv6=outer_v6, options=0)
+    inner, inner_bytes = random_ip(rng, ipv6=inner_v6, options=0)
+    l4 = UDP(dport=7) if udp else TCP(seq=rng.getrandbits(32))
+    shell = UDP(sport=rng.getrandbits(16), dport=4789) / VXLAN(vni=rng.getrandbits(24))
+    packet = Ether() / outer / shell / Ether() / inner / l4 / Raw(rng.randbytes(payload))
+    right = bytes(packet)
+    l4_offset = 14 + outer_bytes
+    start = l4_offset + 8 + 8 + 14 + inner_bytes
+    job = Job(
+        right,
+        14,
+        l4_offset,
+        ipv4=not outer_v6,
+        udp=True,
+        ipv6=outer_v6,
+        generic=(start, 6 if udp else 16),
+    )
+    given = bytearray(right)
+    for offset in (job.l4_field, *([] if outer_v6 else [job.ipv4_field])):
+        given[offset : offset + 2] = rng.randbytes(2)
+    addresses = right[start - inner_bytes + (8 if inner_v6 else 12) : start]
+    length = len(right) - start
+    pseudo = addresses + bytes([0, 17 if udp else 6]) + length.to_bytes(2, "big")
+    field = sum(job.generic)
+    given[field : field + 2] = ones_complement_sum(pseudo).to_bytes(2, "big")
+    return right, replace(job, packet=bytes(given))
 
 
 @pytest.mark.parametrize(
@@ -215,9 +287,20 @@ def test_checksums_are_those_of_scapy(idle, late, stall):
             tagged=rng.random() < 0.5,
             options=rng.choice([0, 0, 1, 5, 10]),
             payload=rng.choice([0, 1, 2, 3, rng.randint(4, 200), rng.randint(4, 30)]),
+            ipv6=rng.random() < 0.4,
         )
-        for _ in range(40)
+        for _ in range(30)
+    ] + [
+        tunnel(
+            rng,
+            outer_v6=rng.random() < 0.5,
+            inner_v6=rng.random() < 0.5,
+            udp=rng.random() < 0.5,
+            payload=rng.choice([0, 1, 2, 3, rng.randint(4, 200)]),
+        )
+        for _ in range(10)
     ]
+    rng.shuffle(cases)
     jobs = [job for _right, job in cases]
     outcome = run(jobs, rng=rng, idle=idle, late=late, stall=stall)
     check(jobs, outcome, f"seed {seed!r}")
@@ -239,12 +322,20 @@ def test_any_packet_and_any_offsets_give_the_defined_sums(data_width):
         if l4_offset >= size:
             l4_offset = ip_offset = 0
         kind = rng.choice(["none", "tcp", "udp"]) if l4_offset else "none"
+        ipv6 = l4_offset >= ip_offset + 40 and rng.random() < 0.5
+        # The generic one may be anywhere in the packet, or behind the headers of the other.
+        start = 2 * rng.randint(0, min(127, (size - 2) // 2))
+        least = {"none": 0, "tcp": l4_offset + 20, "udp": l4_offset + 8}[kind]
+        fields = range(max(start, least), min(start + 255, size - 1), 2)
+        field = rng.choice(fields) if fields and rng.random() < 0.5 else None
         jobs.append(
             Job(
                 packet,
                 ip_offset,
                 l4_offset,
-                ipv4=bool(l4_offset) and rng.random() < 0.6,
+                ipv4=bool(l4_offset) and not ipv6 and rng.random() < 0.6,
+                ipv6=ipv6,
+                generic=None if field is None else (start, field - start),
                 tcp=kind == "tcp",
                 udp=kind == "udp",
                 last=rng.random() < 0.5,
@@ -291,7 +382,7 @@ def test_a_beat_a_cycle_without_a_bubble_between_packets():
     beats = sum(-(-len(job.packet) // 8) for job in jobs)
     start = outcome.beat_cycles[0]
     assert outcome.beat_cycles == list(range(start, start + beats))
-    assert outcome.insertion_cycles == [cycle + 5 for cycle in outcome.last_beat_cycles]
+    assert outcome.insertion_cycles == [cycle + 6 for cycle in outcome.last_beat_cycles]
 
 
 def test_errors_travel_with_their_beats():

@@ -47,6 +47,7 @@ class Packet:
     last: bool = True
     ipv4: Field | None = None
     l4: Field | None = None
+    generic: Field | None = None
     errors: dict = field(default_factory=dict)
 
     @property
@@ -54,6 +55,7 @@ class Packet:
         return {
             "ipv4": self.ipv4.payload if self.ipv4 else {"enable": 0},
             "l4": self.l4.payload if self.l4 else {"enable": 0},
+            "generic": self.generic.payload if self.generic else {"enable": 0},
             "last": int(self.last),
         }
 
@@ -64,7 +66,7 @@ class Packet:
     @property
     def on_the_wire(self):
         wire = bytearray(self.data.ljust(512, b"\0"))
-        for inserted in (self.ipv4, self.l4):
+        for inserted in (self.ipv4, self.l4, self.generic):
             if inserted:
                 wire[inserted.offset : inserted.offset + 2] = inserted.value
         return bytes(wire[: len(self.data)])
@@ -194,6 +196,7 @@ def random_packets(rng, count, *, longest, spoilt=0.0):
                 last=rng.random() < 0.4,
                 ipv4=random_field(rng, size),
                 l4=random_field(rng, size),
+                generic=random_field(rng, size),
                 errors=errors,
             )
         )
@@ -254,11 +257,12 @@ def test_other_widths_insert_in_the_same_places(data_width):
 def test_every_halfword_of_the_headers_can_be_replaced():
     packets = [
         Packet(
-            bytes(280),
-            ipv4=Field(offset, b"\x12\x34"),
-            l4=Field(270 - offset, b"\x56\x78"),
+            bytes(540),
+            ipv4=Field(offset % 270, b"\x12\x34"),
+            l4=Field(270 - offset % 270, b"\x56\x78"),
+            generic=Field(510 - offset, b"\x9a\xbc"),
         )
-        for offset in range(0, 270, 6)
+        for offset in range(0, 510, 6)
     ]
     check(run(packets))
 

@@ -29,20 +29,25 @@ class Frame:
     mss: int
     segments: int
     bare: bool  # Ends with the only header: no payload behind it.
+    ipv6: bool
+    udp: bool
 
-    def segment_header(self, number: int, ip_length: int) -> bytes:
+    def segment_header(self, number: int, ip_length: int, l4_length: int) -> bytes:
         """The reference: the header of segment `number`."""
         return segment_header(
             self.header,
             ip_offset=self.ip_offset,
             l4_offset=self.l4_offset,
             ip_length=ip_length,
+            l4_length=l4_length,
+            ipv6=self.ipv6,
+            udp=self.udp,
             number=number,
             payload_before=number * self.mss,
             last=number >= self.segments - 1,
         )
 
-    def plan(self, number: int, ip_length: int, lanes: int) -> dict:
+    def plan(self, number: int, ip_length: int, l4_length: int, lanes: int) -> dict:
         """What the copier looks at of the plan of segment `number`."""
         return {
             "first": int(number == 0),
@@ -52,11 +57,15 @@ class Frame:
                 "header_length": len(self.header),
                 "ip_offset": self.ip_offset,
                 "l4_offset": self.l4_offset,
+                "ipv6": int(self.ipv6),
+                "checksum_tcp": int(self.segments > 0 and not self.udp),
+                "checksum_udp": int(self.udp),
                 "large_send": int(self.segments > 0),
             },
             "header_rows": (len(self.header) - 1) // lanes,
             "header_tail": (len(self.header) - 1) % lanes + 1,
             "ip_length": ip_length,
+            "l4_length": l4_length,
         }
 
 
@@ -76,10 +85,10 @@ class Bench:
             for frame in frames:
                 segments = max(1, frame.segments)
                 for number in range(segments):
-                    ip_length = self.rng.getrandbits(16)
-                    ctx.set(self.dut.plan, frame.plan(number, ip_length, self.lanes))
+                    lengths = self.rng.getrandbits(16), self.rng.getrandbits(16)
+                    ctx.set(self.dut.plan, frame.plan(number, *lengths, self.lanes))
                     if frame.segments:
-                        header = frame.segment_header(number, ip_length)
+                        header = frame.segment_header(number, *lengths)
                         given = frame.header if number == 0 else None
                         await self.take(ctx, header, given, restart=frame.bare)
                     if not frame.bare:
@@ -146,6 +155,9 @@ def random_frame(rng, maximum_header):
     if rng.random() < 0.5:
         header[l4_offset + 13] |= FIN | PSH | CWR
     segments = rng.choice([0, 1, 1, 2, 3, 4])
+    udp = rng.random() < 0.3
+    if udp and rng.random() < 0.5:
+        del header[l4_offset + 8 :]
     return Frame(
         header=bytes(header),
         ip_offset=ip_offset,
@@ -153,6 +165,8 @@ def random_frame(rng, maximum_header):
         mss=rng.choice([64, 1448, 9000, rng.getrandbits(16)]),
         segments=segments,
         bare=segments == 1 and rng.random() < 0.5,
+        ipv6=rng.random() < 0.4,
+        udp=udp,
     )
 
 

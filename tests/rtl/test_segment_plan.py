@@ -15,13 +15,15 @@ from byway.sim.stream_bench import exchange
 PLAIN = {"total_length": 60}
 
 
-def super_frame(payload, mss, *, header_length=54, ip_offset=14):
+def super_frame(payload, mss, *, header_length=54, ip_offset=14, l4_offset=34, ipv6=0):
     """A super-frame with so many bytes of payload."""
     return {
         "total_length": header_length + payload,
         "mss": mss,
         "header_length": header_length,
         "ip_offset": ip_offset,
+        "l4_offset": l4_offset,
+        "ipv6": ipv6,
         "large_send": 1,
     }
 
@@ -37,6 +39,7 @@ def plan(frame, lanes):
         # The first segment's share of the packet has the header before its payload.
         begin, end = (0 if first else start), min(start + mss, total)
         begin_beat, begin_lane = divmod(begin, lanes)
+        share = min(start + mss, max(total, start)) - start
         result = {
             "first": int(first),
             "last": int(last),
@@ -44,7 +47,8 @@ def plan(frame, lanes):
             "lane": begin_lane,
             "header_rows": -(-header // lanes) - 1,
             "header_tail": (header - 1) % lanes + 1,
-            "ip_length": header - frame["ip_offset"] + end - start,
+            "ip_length": header - frame["ip_offset"] - 40 * frame["ipv6"] + share,
+            "l4_length": header - frame["l4_offset"] + share,
         }
         if not last:
             result |= {"beats": (end - 1) // lanes - begin_beat, "cut": (end - 1) % lanes + 1}
@@ -74,13 +78,20 @@ def random_frame(rng, lanes):
             for name in ("total_length", "mss", "header_length", "ip_offset", "l4_offset")
         } | {"checksum_udp": rng.getrandbits(1), "large_send": 0}
     ip_offset = 2 * rng.randint(7, 40)
-    header_length = rng.choice([ip_offset + 40, rng.randint(ip_offset + 40, 255)])
+    ipv6 = rng.getrandbits(1)
+    l4_offset = ip_offset + (40 if ipv6 else 20)
+    header_length = rng.choice([l4_offset + 20, rng.randint(l4_offset + 20, 255)])
     least, most = max(lanes, 2), 65_535 - (header_length - ip_offset)
     mss = rng.choice([least, 64, 1448, 9000, most, rng.randint(least, 200), rng.randint(64, most)])
     longest = min(6 * mss, 2**20 - 1 - header_length)
     payload = rng.choice([rng.randint(0, 6) * mss + rng.randint(-1, 1), rng.randint(0, longest)])
     return super_frame(
-        min(max(payload, 0), longest), mss, header_length=header_length, ip_offset=ip_offset
+        min(max(payload, 0), longest),
+        mss,
+        header_length=header_length,
+        ip_offset=ip_offset,
+        l4_offset=l4_offset,
+        ipv6=ipv6,
     )
 
 

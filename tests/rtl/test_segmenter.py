@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from amaranth.sim import Simulator
-from scapy.layers.inet import IP, TCP, IPOption_RR
+from scapy.layers.inet import IP, TCP, UDP, IPOption_RR
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 
 from byway.rtl.transmit.segmenter import Segmenter
@@ -28,7 +29,8 @@ class Frame:
     header_length: int = 0
     ip_offset: int = 0
     l4_offset: int = 0
-    checksum_udp: int = 0
+    ipv6: bool = False
+    udp: bool = False
     errors: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -40,9 +42,13 @@ class Frame:
             "header_length": self.header_length,
             "ip_offset": self.ip_offset,
             "l4_offset": self.l4_offset,
-            "checksum_ipv4": large,
-            "checksum_tcp": large,
-            "checksum_udp": self.checksum_udp,
+            "ipv6": int(self.ipv6),
+            "checksum_start": len(self.packet) % 200,
+            "checksum_offset": len(self.packet) % 7,
+            "checksum_ipv4": large & (not self.ipv6),
+            "checksum_tcp": large & (not self.udp),
+            "checksum_udp": int(self.udp),
+            "checksum_generic": (len(self.packet) ^ large) & 1,
             "large_send": large,
         }
 
@@ -71,7 +77,10 @@ def cut(frame):
             header,
             ip_offset=frame.ip_offset,
             l4_offset=frame.l4_offset,
-            ip_length=len(header) - frame.ip_offset + len(share),
+            ip_length=len(header) - frame.ip_offset + len(share) - (40 if frame.ipv6 else 0),
+            l4_length=len(header) - frame.l4_offset + len(share),
+            ipv6=frame.ipv6,
+            udp=frame.udp,
             number=number,
             payload_before=start,
             last=last,
@@ -99,8 +108,13 @@ def super_frame(
     flags=ACK,
     identification=None,
     sequence=None,
+    ipv6=False,
+    udp=False,
 ):
-    """A TCP over IPv4 super-frame with random content; option lengths in bytes, multiples of 4."""
+    """A super-frame with random content.
+
+    Options, over IPv6 extension headers, are of so many bytes, a multiple of 4.
+    """
     ethernet = rng.randbytes(12) + (b"\x81\x00\x00\x07" if vlan else b"") + b"\x08\x00"
     identification = rng.getrandbits(16) if identification is None else identification
     sequence = rng.getrandbits(32) if sequence is None else sequence
@@ -117,6 +131,10 @@ def super_frame(
         + bytes([5 + tcp_options // 4 << 4, flags])
         + rng.randbytes(6 + tcp_options)
     )
+    if ipv6:
+        ip_header = rng.randbytes(40 + ip_options)
+    if udp:
+        tcp_header = rng.randbytes(8)
     header = ethernet + ip_header + tcp_header
     return Frame(
         packet=header + rng.randbytes(payload_length),
@@ -124,6 +142,8 @@ def super_frame(
         header_length=len(header),
         ip_offset=len(ethernet),
         l4_offset=len(ethernet) + len(ip_header),
+        ipv6=ipv6,
+        udp=udp,
     )
 
 
@@ -133,7 +153,8 @@ def random_frame(rng, *, error=0.0):
             rng.randbytes(rng.choice((14, 15, 16, 60, 61, 100, rng.randint(14, 300)))),
             ip_offset=2 * rng.randrange(20),
             l4_offset=2 * rng.randrange(100),
-            checksum_udp=rng.getrandbits(1),
+            ipv6=bool(rng.getrandbits(1)),
+            udp=bool(rng.getrandbits(1)),
         )
     else:
         mss = rng.choice((64, 65, 66, 71, 72, rng.randint(64, 200)))
@@ -149,6 +170,8 @@ def random_frame(rng, *, error=0.0):
             flags=rng.getrandbits(8),
             identification=rng.choice((None, 0xFFFE)),
             sequence=rng.choice((None, 0xFFFFFFFF - rng.randrange(300))),
+            ipv6=rng.random() < 0.4,
+            udp=rng.random() < 0.4,
         )
     if rng.random() < error:
         beats = -(-len(frame.packet) // 8)
@@ -289,6 +312,15 @@ def test_the_longest_super_frame_at_line_rate():
     cycles = [after - before for before, after in zip(result.ends, result.ends[1:], strict=False)]
     assert len(cycles) == 45
     assert max(cycles) <= 192
+
+
+def test_a_super_frame_of_256_kib_over_ipv6_is_cut_to_its_end():
+    """Longer than its payload length could tell, which is that of each segment in any case."""
+    rng = random.Random(262144)
+    frame = super_frame(rng, 262_144 - 40 - 32, 9000, ipv6=True)
+    result = run([frame, Frame(rng.randbytes(60))])
+    lengths = [int.from_bytes(packet[18:20], "big") for packet in result.packets[:-1]]
+    assert lengths == [9032] * 29 + [32 + (262_144 - 72) % 9000]
 
 
 def test_a_segment_costs_two_cycles_more_than_its_beats_at_most():
@@ -444,6 +476,31 @@ def test_scapy_reads_the_segments():
         assert segment[TCP].seq == 1000 + 300 * number
         assert segment[TCP].options[2] == ("Timestamp", (1, 2))
         assert str(segment[TCP].flags) == ("FPA" if number == 3 else "A")
+
+
+@pytest.mark.parametrize("version", [IP, IPv6])
+def test_scapy_reads_segments_of_udp(version):
+    """Each is a datagram of its own, with a length of its own."""
+    payload = random.Random(18).randbytes(1000)
+    addresses = {IP: ("192.0.2.1", "192.0.2.2"), IPv6: ("2001:db8::1", "2001:db8::2")}[version]
+    header = Ether() / version(src=addresses[0], dst=addresses[1]) / UDP(sport=7, dport=9)
+    packet = bytes(header / payload)
+    frame = Frame(
+        packet,
+        mss=300,
+        header_length=len(packet) - len(payload),
+        ip_offset=14,
+        l4_offset=34 if version is IP else 54,
+        ipv6=version is IPv6,
+        udp=True,
+    )
+    parsed = [Ether(packet) for packet in run([frame]).packets]
+    assert b"".join(bytes(packet[UDP].payload) for packet in parsed) == payload
+    assert [packet[UDP].len for packet in parsed] == [308, 308, 308, 108]
+    if version is IP:
+        assert [packet[IP].len for packet in parsed] == [328, 328, 328, 128]
+    else:
+        assert [packet[IPv6].plen for packet in parsed] == [308, 308, 308, 108]
 
 
 def test_a_maximum_header_out_of_range_is_refused():
