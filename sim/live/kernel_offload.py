@@ -17,10 +17,15 @@ __all__ = ["Described", "describe", "tap_offloads"]
 _ETHERNET_HEADER = 14
 _VLAN_TAG = 4
 _VLAN_TYPES = (0x8100, 0x88A8)
-_IPV4 = 0x0800
+_IPV4, _IPV6 = 0x0800, 0x86DD
+_IPV6_HEADER = 40
+#: Extension headers that may stand before TCP or UDP [RFC 8200, 4]. Not the routing header: behind
+#: it the address in the pseudo-header is not that of the IPv6 header; nor a fragment's.
+_HOP_BY_HOP, _DESTINATION_OPTIONS = 0, 60
 _TCP, _UDP = 6, 17
-#: Protocol -> (offset of the checksum in its header, offset in the IPv4 header of the protocol).
 _CHECKSUM_OFFSET = {_TCP: 16, _UDP: 6}
+_LEAST_HEADER = {_TCP: 20, _UDP: 8}
+_LARGE_SEND = {_IPV4: Gso.TCPV4, _IPV6: Gso.TCPV6}
 
 
 def tap_offloads(features: Features) -> TapOffload:
@@ -30,11 +35,14 @@ def tap_offloads(features: Features) -> TapOffload:
     to one that has any.
     """
     offloads = TapOffload(0)
-    if features.checksum_tcp or features.checksum_udp:
+    checksums = features.checksum_tcp or features.checksum_udp
+    if checksums or features.checksum_tcp_v6 or features.checksum_udp_v6:
         offloads |= TapOffload.CHECKSUM
+        # Segments bear CWR as RFC 3168 asks, which is what TSO_ECN promises.
         if features.large_send_v4:
-            # Segments bear CWR as RFC 3168 asks, which is what TSO_ECN promises.
             offloads |= TapOffload.TSO4 | TapOffload.TSO_ECN
+        if features.large_send_v6:
+            offloads |= TapOffload.TSO6 | TapOffload.TSO_ECN
     return offloads
 
 
@@ -83,31 +91,32 @@ def describe(frame: bytes, header: VirtioNetHeader, features: Features) -> Descr
         return Described(frame, l2_length, Offload())
     if l4 + header.checksum_offset + 2 > len(frame):
         raise ValueError(f"a checksum at byte {l4 + header.checksum_offset} of {len(frame)}")
-    protocol = _ipv4_protocol(frame, l2_length, l4) if ethertype == _IPV4 else None
+    ipv6 = ethertype == _IPV6
+    protocol = None
+    if ipv6 or ethertype == _IPV4:
+        protocol = (_ipv6_protocol if ipv6 else _ipv4_protocol)(frame, l2_length, l4)
     known = protocol is not None and header.checksum_offset == _CHECKSUM_OFFSET.get(protocol)
     l4_length = 0
     if known:
         l4_length = 4 * (frame[l4 + 12] >> 4) if protocol == _TCP else 8
-    if header.gso is not Gso.NONE:
-        wanted = header.gso is Gso.TCPV4 and protocol == _TCP and known and header.mss
-        if not (wanted and features.large_send_v4):
-            raise ValueError(f"a super-frame of the kind {header.gso.name}, which was not offered")
-        offload = Offload(
-            mss=header.mss, l2_length=l2_length, l3_length=l4 - l2_length, l4_length=l4_length
-        )
-        return Described(frame, l4 + l4_length, offload)
-    tcp = known and protocol == _TCP and features.checksum_tcp
-    udp = known and protocol == _UDP and features.checksum_udp
-    if not (tcp or udp):
-        summed = _with_checksum(frame, l4, l4 + header.checksum_offset)
-        return Described(summed, l2_length, Offload(), by_cpu=True)
+    is_super_frame = header.gso is not Gso.NONE
     offload = Offload(
-        checksum_tcp=tcp,
-        checksum_udp=udp,
+        ipv6=ipv6,
+        checksum_tcp=protocol == _TCP and not is_super_frame,
+        checksum_udp=protocol == _UDP,
+        mss=header.mss if is_super_frame else 0,
         l2_length=l2_length,
         l3_length=l4 - l2_length,
         l4_length=l4_length,
     )
+    is_granted = known and not features.missing(offload.functions)
+    if is_super_frame:
+        of_kind = header.gso is _LARGE_SEND.get(ethertype) and protocol == _TCP and header.mss
+        if not (of_kind and is_granted):
+            raise ValueError(f"a super-frame of the kind {header.gso.name}, which was not offered")
+    elif not is_granted:
+        summed = _with_checksum(frame, l4, l4 + header.checksum_offset)
+        return Described(summed, l2_length, Offload(), by_cpu=True)
     return Described(frame, l4 + l4_length, offload)
 
 
@@ -128,9 +137,22 @@ def _ipv4_protocol(frame: bytes, l3: int, l4: int) -> int | None:
     least = l3 + 20
     if len(frame) < least or l3 + 4 * (frame[l3] & 0xF) != l4 or l4 < least:
         return None
-    protocol = frame[l3 + 9]
-    shortest = {_TCP: 20, _UDP: 8}.get(protocol, 0)
-    return protocol if len(frame) >= l4 + shortest else None
+    return _if_whole(frame, l4, frame[l3 + 9])
+
+
+def _ipv6_protocol(frame: bytes, l3: int, l4: int) -> int | None:
+    """The same of an IPv6 packet."""
+    if len(frame) < l3 + _IPV6_HEADER:
+        return None
+    protocol, at = frame[l3 + 6], l3 + _IPV6_HEADER
+    while protocol in (_HOP_BY_HOP, _DESTINATION_OPTIONS) and at + 8 <= min(l4, len(frame)):
+        protocol, at = frame[at], at + 8 * (1 + frame[at + 1])
+    return _if_whole(frame, l4, protocol) if at == l4 else None
+
+
+def _if_whole(frame: bytes, l4: int, protocol: int) -> int | None:
+    """`protocol`, if `frame` holds the least header that it has."""
+    return protocol if len(frame) >= l4 + _LEAST_HEADER.get(protocol, 0) else None
 
 
 def _with_checksum(frame: bytes, start: int, field: int) -> bytes:

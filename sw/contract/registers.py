@@ -111,7 +111,7 @@ class IdentityVersion(Fields):
     #: Patch.
     patch: int = bits(0, 8)
     #: Minor.
-    minor: int = bits(8, 8, reset=1)
+    minor: int = bits(8, 8, reset=2)
     #: Major.
     major: int = bits(16, 8, reset=1)
 

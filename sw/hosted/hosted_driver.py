@@ -245,13 +245,11 @@ class HostedDriver:
         self.features = Features(
             mac=granted.mac,
             mtu=granted.maximum_frame - _ETHERNET_HEADER,
-            checksum_ipv4=offloads.checksum_ipv4,
-            checksum_tcp=offloads.checksum_tcp,
-            checksum_udp=offloads.checksum_udp,
-            large_send_v4=offloads.large_send_v4,
-            maximum_large_send=granted.maximum_large_send,
+            maximum_large_send_v4=granted.maximum_large_send if offloads.large_send_v4 else 0,
+            maximum_large_send_v6=granted.maximum_large_send if offloads.large_send_v6 else 0,
             maximum_fragments=granted.maximum_fragments,
             maximum_header=granted.maximum_frame,
+            **offloads.functions,
         )
         buffers = self._receive_memory(granted.receive_buffers * granted.receive_buffer_bytes)
         needed = sum(pages_of(mapping.ioba, mapping.length) for mapping in self._grants.table)

@@ -10,7 +10,7 @@ QUERY_MAP.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from byway.sw.vnic.capabilities import Capability
@@ -41,9 +41,7 @@ _ETHERNET_HEADER = 14
 
 _EXCHANGE_BYTES = 256
 
-_EVERY_OFFLOAD = IpOffloadControl(
-    checksum_ipv4=True, checksum_tcp=True, checksum_udp=True, large_send_v4=True
-)
+_EVERY_OFFLOAD = IpOffloadControl(**dict.fromkeys(IpOffloadControl().functions, True))
 
 _QUERIED = (
     Capability.MAX_TX_QUEUES,
@@ -199,7 +197,9 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
         maximum_frame=granted[Capability.REQ_MTU],
         maximum_fragments=max(1, offered[Capability.MAX_TX_SG_ENTRIES]),
         offloads=offloads,
-        maximum_large_send=maximum_large_send if offloads.large_send_v4 else 0,
+        maximum_large_send=(
+            maximum_large_send if offloads.large_send_v4 or offloads.large_send_v6 else 0
+        ),
         submission=response.transmit_submission[0],
         receive_add=response.receive_add[0],
         receive_buffer_bytes=response.receive_sizes[0],
@@ -263,14 +263,13 @@ def _enable_offloads(port: SetUpPort, wishes: Wishes) -> _Step:
     (answer,) = yield [QueryIpOffload(IpOffloadQuery.SIZE, port.exchange_ioba)]
     _demand(answer, "the query of offloads")
     offered = IpOffloadQuery.unpack(port.read(IpOffloadQuery.SIZE))
-    wanted = wishes.offloads
-    ipv4 = wanted.checksum_ipv4 and offered.checksum_ipv4
-    tcp = wanted.checksum_tcp and offered.checksum_tcp
-    control = IpOffloadControl(
-        checksum_ipv4=ipv4,
-        checksum_tcp=tcp,
-        checksum_udp=wanted.checksum_udp and offered.checksum_udp,
-        large_send_v4=wanted.large_send_v4 and offered.large_send_v4 and ipv4 and tcp,
+    control = IpOffloadControl(**wishes.offloads.common(offered))
+    # Large send needs the checksums that it implies.
+    ipv4 = control.checksum_ipv4 and control.checksum_tcp
+    control = replace(
+        control,
+        large_send_v4=control.large_send_v4 and ipv4,
+        large_send_v6=control.large_send_v6 and control.checksum_tcp_v6,
     )
     port.write(control.pack())
     (answer,) = yield [ControlIpOffload(port.exchange_ioba, IpOffloadControl.SIZE)]

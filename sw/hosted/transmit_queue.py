@@ -167,10 +167,10 @@ def _flags(offload: Offload) -> TransmitFlag:
     if offload.l2_length > _ETHERNET_HEADER:
         flags |= TransmitFlag.VLAN_PRESENT
     if offload.large_send:
-        flags |= TransmitFlag.LARGE_SEND | TransmitFlag.CHECKSUM
-        flags |= TransmitFlag.IPV4 | TransmitFlag.TCP
-    if offload.checksum_ipv4 or offload.checksum_tcp or offload.checksum_udp:
-        flags |= TransmitFlag.CHECKSUM | TransmitFlag.IPV4
+        flags |= TransmitFlag.LARGE_SEND | TransmitFlag.TCP
+    if offload.any:
+        flags |= TransmitFlag.CHECKSUM
+        flags |= TransmitFlag.IPV6 if offload.ipv6 else TransmitFlag.IPV4
     if offload.checksum_tcp:
         flags |= TransmitFlag.TCP
     if offload.checksum_udp:

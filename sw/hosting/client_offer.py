@@ -68,40 +68,25 @@ class ClientOffer:
 
     def ip_offload(self) -> IpOffloadQuery:
         """Return the offloads that the adapter has."""
-        offloads = self._adapter.offloads
+        adapter = self._adapter
+        longest = adapter.maximum_large_send_v4, adapter.maximum_large_send_v6
         return IpOffloadQuery(
-            checksum_ipv4=offloads.checksum_ipv4,
-            checksum_tcp=offloads.checksum_tcp,
-            checksum_udp=offloads.checksum_udp,
-            large_send_v4=offloads.large_send_v4,
-            maximum_large_send=self._adapter.maximum_large_send,
+            # The query has one limit for both versions.
+            maximum_large_send=min(filter(None, longest), default=0),
+            **adapter.offloads.functions,
         )
 
     def judge(self, wanted: IpOffloadControl) -> VnicReturnCode:
         """Return whether everything `wanted` is offered and fits together."""
-        offered = self._adapter.offloads
-        unsupported = (
-            wanted.other
-            or (wanted.checksum_ipv4 and not offered.checksum_ipv4)
-            or (wanted.checksum_tcp and not offered.checksum_tcp)
-            or (wanted.checksum_udp and not offered.checksum_udp)
-            or (wanted.large_send_v4 and not offered.large_send_v4)
-        )
-        if unsupported:
+        if wanted.other or self._adapter.offloads.missing(wanted):
             return VnicReturnCode.UNSUPPORTED_OPTION
-        if wanted.large_send_v4 and not (wanted.checksum_ipv4 and wanted.checksum_tcp):
+        if wanted.large_send_unchecked:
             return VnicReturnCode.PARAMETER
         return VnicReturnCode.SUCCESS
 
     def ring_offloads(self, granted: IpOffloadControl) -> RingOffloads:
         """Return the offloads of the ring of a client that was granted these."""
-        return RingOffloads(
-            checksum_ipv4=granted.checksum_ipv4,
-            checksum_tcp=granted.checksum_tcp,
-            checksum_udp=granted.checksum_udp,
-            large_send_v4=granted.large_send_v4,
-            scatter_gather=self._fragments() > 1,
-        )
+        return RingOffloads(scatter_gather=self._fragments() > 1, **granted.functions)
 
     @staticmethod
     def receive_buffer_bytes(mtu: int) -> int:

@@ -17,6 +17,7 @@ from byway.sw.contract.registers import (
     IdentityVersion,
     RingStopReason,
 )
+from byway.sw.functions import named_by
 from byway.sw.hosting.transmit_request import RingOffloads
 from byway.sw.manager.adapter_sharing import AdapterAssignment, HardwareError
 from byway.sw.manager.memory import PartitionMemory
@@ -26,7 +27,6 @@ __all__ = ["AdapterCapabilities", "HardwareInterface", "HardwareRing", "Interrup
 
 _INDEX_MASK = 0xFFFF
 _STOP_POLLS = 100_000
-_LONGEST_IP_PACKET = 65535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class AdapterCapabilities:
     maximum_frame, maximum_header, maximum_fragments : int
         Bytes of the longest single frame, bytes of the longest header of a super-frame, most
         fragments of a frame.
-    maximum_large_send : int
+    maximum_large_send_v4, maximum_large_send_v6 : int
         Bytes of the longest IP packet of a super-frame; 0 without large send.
     minimum_ring_log2, maximum_ring_log2 : int
         Range of the size of a ring, as powers of two.
@@ -56,7 +56,8 @@ class AdapterCapabilities:
     maximum_frame: int
     maximum_header: int
     maximum_fragments: int
-    maximum_large_send: int
+    maximum_large_send_v4: int
+    maximum_large_send_v6: int
     minimum_ring_log2: int
     maximum_ring_log2: int
 
@@ -126,17 +127,16 @@ def _query(identity: IdentityPage) -> AdapterCapabilities:
     return AdapterCapabilities(
         version=f"{version.major}.{version.minor}.{version.patch}",
         rings=identity.geometry.read().rings,
-        offloads=RingOffloads(
-            checksum_ipv4=bool(functions.checksum_ipv4),
-            checksum_tcp=bool(functions.checksum_tcp),
-            checksum_udp=bool(functions.checksum_udp),
-            large_send_v4=bool(functions.large_send_v4),
-            scatter_gather=bool(functions.scatter_gather),
-        ),
+        offloads=RingOffloads(scatter_gather=bool(functions.scatter_gather), **named_by(functions)),
         maximum_frame=frames.maximum_frame,
         maximum_header=frames.maximum_header,
         maximum_fragments=frames.maximum_fragments,
-        maximum_large_send=_LONGEST_IP_PACKET if functions.large_send_v4 else 0,
+        maximum_large_send_v4=(
+            identity.large_send_v4.read().maximum_packet if functions.large_send_v4 else 0
+        ),
+        maximum_large_send_v6=(
+            identity.large_send_v6.read().maximum_packet if functions.large_send_v6 else 0
+        ),
         minimum_ring_log2=sizes.minimum_size_log2,
         maximum_ring_log2=sizes.maximum_size_log2,
     )
@@ -180,13 +180,7 @@ class HardwareRing:
         registers.descriptor_base.write(page=self._descriptors.ioba >> 12)
         registers.completion_base.write(page=self._completions.ioba >> 12)
         registers.size.write(size_log2=self._size_log2)
-        registers.offloads.write(
-            checksum_ipv4=offloads.checksum_ipv4,
-            checksum_tcp=offloads.checksum_tcp,
-            checksum_udp=offloads.checksum_udp,
-            large_send_v4=offloads.large_send_v4,
-            scatter_gather=offloads.scatter_gather,
-        )
+        registers.offloads.write(scatter_gather=offloads.scatter_gather, **offloads.functions)
         registers.interrupt_status.write(completion=1, stopped=1)
         registers.interrupt_enable.write(completion=1, stopped=1)
         registers.control.write(enable=1)

@@ -58,13 +58,11 @@ class OwnerDevice:
         self.features = Features(
             mac=mac,
             mtu=min(mtu, adapter.maximum_frame - _ETHERNET_HEADER),
-            checksum_ipv4=offloads.checksum_ipv4,
-            checksum_tcp=offloads.checksum_tcp,
-            checksum_udp=offloads.checksum_udp,
-            large_send_v4=offloads.large_send_v4,
-            maximum_large_send=adapter.maximum_large_send,
+            maximum_large_send_v4=adapter.maximum_large_send_v4,
+            maximum_large_send_v6=adapter.maximum_large_send_v6,
             maximum_fragments=adapter.maximum_fragments if offloads.scatter_gather else 1,
             maximum_header=mtu + _ETHERNET_HEADER,
+            **offloads.functions,
         )
         buffer = self._ring.window.allocate(_POOL_BYTES, read=True)
         pool = BufferRing(driver.partition.memory, buffer.address, buffer.length)
@@ -167,7 +165,8 @@ def _request(outgoing: Outgoing) -> TransmitRequest:
     l4_offset = offload.l2_length + offload.l3_length
     return TransmitRequest(
         fragments=tuple(DmaFragment(piece.ioba, piece.length) for piece in outgoing.pieces),
-        checksum_ipv4=offload.checksum_ipv4 or large,
+        ipv6=offload.ipv6 and any_checksum,
+        checksum_ipv4=offload.checksum_ipv4 or (large and not offload.ipv6),
         checksum_tcp=offload.checksum_tcp or large,
         checksum_udp=offload.checksum_udp,
         mss=offload.mss,

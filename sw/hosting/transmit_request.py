@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from byway.sw.contract.records import ScatterGatherEntry, TransmitDescriptor
+from byway.sw.functions import AdvancedFunctions
 
 __all__ = ["DmaFragment", "RingOffloads", "TransmitRequest", "entries_of"]
 
@@ -21,13 +22,15 @@ class DmaFragment(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RingOffloads:
-    """Advanced functions: what the adapter has, or what is granted to a ring."""
+class RingOffloads(AdvancedFunctions):
+    """What the adapter has, or what is granted to a ring.
 
-    checksum_ipv4: bool = False
-    checksum_tcp: bool = False
-    checksum_udp: bool = False
-    large_send_v4: bool = False
+    Parameters
+    ----------
+    scatter_gather : bool
+        Frames of more than one fragment.
+    """
+
     scatter_gather: bool = False
 
 
@@ -39,6 +42,8 @@ class TransmitRequest:
     ----------
     fragments : tuple of DmaFragment
         Where its bytes lie, at least one.
+    ipv6 : bool
+        It is of IPv6, and not of IPv4.
     checksum_ipv4, checksum_tcp, checksum_udp : bool
         Checksums to insert.
     mss : int
@@ -49,6 +54,7 @@ class TransmitRequest:
     """
 
     fragments: tuple[DmaFragment, ...]
+    ipv6: bool = False
     checksum_ipv4: bool = False
     checksum_tcp: bool = False
     checksum_udp: bool = False
@@ -85,6 +91,7 @@ class TransmitRequest:
             header_length=self.header_length if self.mss else 0,
             ip_offset=self.ip_offset,
             l4_offset=self.l4_offset,
+            ipv6=self.ipv6,
             checksum_ipv4=self.checksum_ipv4,
             checksum_tcp=self.checksum_tcp,
             checksum_udp=self.checksum_udp,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from byway.sw.contract.records import Completion, TransmitStatus
+from byway.sw.functions import AdvancedFunctions
 from byway.sw.hosting.adapter_driver import is_multicast
 from byway.sw.hosting.client_maps import ClientMaps
 from byway.sw.hosting.transmit_request import DmaFragment, RingOffloads, TransmitRequest
@@ -80,14 +81,19 @@ class _Asked:
 
     def unsupported(self, granted: RingOffloads) -> bool:
         """Whether the frame asks for what was not granted."""
+        version = "_v6" if self.ipv6 else ""
+        wanted = {
+            f"large_send{version or '_v4'}": self.large_send,
+            f"checksum_tcp{version}": self.tcp,
+            f"checksum_udp{version}": self.udp,
+            "checksum_ipv4": self.ipv4 and not (self.tcp or self.udp),
+        }
         return (
             self.insert_vlan
-            or self.ipv6
-            or (self.large_send and not granted.large_send_v4)
-            or (self.tcp and not granted.checksum_tcp)
-            or (self.udp and not granted.checksum_udp)
-            or (self.ipv4 and not (self.tcp or self.udp or granted.checksum_ipv4))
             or (self.fragments > 1 and not granted.scatter_gather)
+            or bool(granted.missing(AdvancedFunctions(**wanted)))
+            # There is no header checksum of IPv6 to be had.
+            or (self.ipv6 and not (self.tcp or self.udp))
         )
 
     @property
@@ -95,7 +101,9 @@ class _Asked:
         """Whether a protocol that must be named is not, or the MSS is missing."""
         if self.large_send and not (self.tcp and self.mss):
             return True
-        return (self.large_send or self.tcp or self.udp) and not self.ipv4
+        if self.ipv4 and self.ipv6:
+            return True
+        return (self.large_send or self.tcp or self.udp) and not (self.ipv4 or self.ipv6)
 
 
 class TransmitService:
@@ -207,14 +215,16 @@ class TransmitService:
             if ioba is None:
                 return VnicReturnCode.INVALID_IOBA
             fragments.append(DmaFragment(ioba, entry.length))
+        is_described = asked.ipv4 or asked.ipv6
         return TransmitRequest(
             fragments=tuple(fragments),
+            ipv6=asked.ipv6,
             checksum_ipv4=asked.ipv4 and self._ring.offloads.checksum_ipv4,
             checksum_tcp=asked.tcp,
             checksum_udp=asked.udp,
             mss=frame.mss if asked.large_send else 0,
-            ip_offset=frame.l2_length if asked.ipv4 else 0,
-            l4_offset=frame.l2_length + frame.l3_length if asked.ipv4 else 0,
+            ip_offset=frame.l2_length if is_described else 0,
+            l4_offset=frame.l2_length + frame.l3_length if is_described else 0,
             header_length=headers if asked.large_send else 0,
         )
 

@@ -232,19 +232,18 @@ def check_frame(frame: Frame, features: Features) -> None:
             f"frame must have at most {features.maximum_fragments} fragments,"
             f" not {1 + len(frame.payload)}"
         )
-    for name in ("checksum_ipv4", "checksum_tcp", "checksum_udp"):
-        if getattr(offload, name) and not getattr(features, name):
-            raise ValueError(f"{name} is not granted to this device")
-    if offload.large_send and not features.large_send_v4:
-        raise ValueError("large_send_v4 is not granted to this device")
+    missing = features.missing(offload.functions)
+    if missing:
+        raise ValueError(f"{missing[0]} is not granted to this device")
     headers = offload.l2_length + offload.l3_length + offload.l4_length
     if headers > _LONGEST_HEADERS:
         raise ValueError(f"headers must have at most {_LONGEST_HEADERS} bytes, not {headers}")
     on_wire = headers + offload.mss if offload.large_send else frame.length
     if on_wire > features.mtu + _ETHERNET_HEADER + _VLAN_TAG:
         raise ValueError(f"frame of {on_wire} bytes is too long for an MTU of {features.mtu}")
-    if offload.large_send and frame.length - offload.l2_length > features.maximum_large_send:
+    longest = features.maximum_large_send_v6 if offload.ipv6 else features.maximum_large_send_v4
+    if offload.large_send and frame.length - offload.l2_length > longest:
         raise ValueError(
-            f"super-frame must be an IP packet of at most {features.maximum_large_send} bytes,"
+            f"super-frame must be an IP packet of at most {longest} bytes,"
             f" not {frame.length - offload.l2_length}"
         )

@@ -107,7 +107,7 @@ class IpMechanism:
     def maximum_super_frame(self) -> int:
         """Bytes of the longest packet that the device segments, 0 if it does not."""
         features = self.device.features
-        return features.maximum_large_send if features.large_send_v4 else 0
+        return features.maximum_large_send_v4
 
     @property
     def maximum_payload_fragments(self) -> int:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from byway.sw.functions import AdvancedFunctions
+
 __all__ = [
     "DeviceUser",
     "Features",
@@ -27,7 +29,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Features:
+class Features(AdvancedFunctions):
     """What a device does for its user: only what was granted to it stands here.
 
     Parameters
@@ -36,11 +38,7 @@ class Features:
         Station address, 6 bytes.
     mtu : int
         Bytes of the longest IP packet on the wire.
-    checksum_ipv4, checksum_tcp, checksum_udp : bool
-        Checksums the device inserts over IPv4, when a frame asks for them.
-    large_send_v4 : bool
-        The device cuts a TCP super-frame over IPv4 into segments.
-    maximum_large_send : int
+    maximum_large_send_v4, maximum_large_send_v6 : int
         Bytes of the longest IP packet that a super-frame may be; 0 without large send.
     maximum_fragments : int
         Most fragments of one frame. The header is one of them, so 1 leaves no room for payload
@@ -51,11 +49,8 @@ class Features:
 
     mac: bytes
     mtu: int
-    checksum_ipv4: bool = False
-    checksum_tcp: bool = False
-    checksum_udp: bool = False
-    large_send_v4: bool = False
-    maximum_large_send: int = 0
+    maximum_large_send_v4: int = 0
+    maximum_large_send_v6: int = 0
     maximum_fragments: int = 1
     maximum_header: int
 
@@ -90,16 +85,19 @@ class Offload:
 
     Parameters
     ----------
+    ipv6 : bool
+        The frame is of IPv6, and not of IPv4.
     checksum_ipv4, checksum_tcp, checksum_udp : bool
         Checksums to insert. Their fields in the header count as zero, whatever they hold.
     mss : int
         Large send: payload bytes of each segment but the last; 0 for a single frame. Implies
-        `checksum_ipv4` and `checksum_tcp`.
+        `checksum_tcp` and, over IPv4, `checksum_ipv4`.
     l2_length, l3_length, l4_length : int
         Bytes of the Ethernet header with its VLAN tags, of the IP header, and of the TCP or UDP
         header. Meaningful, and then all required, when anything is asked for.
     """
 
+    ipv6: bool = False
     checksum_ipv4: bool = False
     checksum_tcp: bool = False
     checksum_udp: bool = False
@@ -112,6 +110,26 @@ class Offload:
     def large_send(self) -> bool:
         """The frame is a super-frame."""
         return self.mss > 0
+
+    @property
+    def any(self) -> bool:
+        """Anything is asked for."""
+        return self.large_send or self.checksum_ipv4 or self.checksum_tcp or self.checksum_udp
+
+    @property
+    def functions(self) -> AdvancedFunctions:
+        """The functions that a device needs for it."""
+        v4 = not self.ipv6
+        single = not self.large_send
+        return AdvancedFunctions(
+            checksum_ipv4=self.checksum_ipv4,
+            checksum_tcp=self.checksum_tcp and single and v4,
+            checksum_tcp_v6=self.checksum_tcp and single and self.ipv6,
+            checksum_udp=self.checksum_udp and v4,
+            checksum_udp_v6=self.checksum_udp and self.ipv6,
+            large_send_v4=self.large_send and v4,
+            large_send_v6=self.large_send and self.ipv6,
+        )
 
 
 class FrameOutcome(Enum):

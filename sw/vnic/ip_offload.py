@@ -9,6 +9,8 @@ Source: LoPAR, "TCP, UDP, and IP Offload Support"; patent, steps 630 and 640.
 import struct
 from dataclasses import dataclass
 
+from byway.sw.functions import AdvancedFunctions
+
 __all__ = ["IpOffloadControl", "IpOffloadQuery"]
 
 _VERSION = 1
@@ -17,23 +19,34 @@ _CONTROL = struct.Struct(">II11B117x")
 _NO_LIMIT = 0xFFFF
 _NO_LARGE_LIMIT = 0xFFFF_FFFF
 
+#: The functions in the order of their flags; None for one that is never offered.
+_FLAGS = (
+    *("checksum_ipv4", None),
+    *("checksum_tcp", "checksum_tcp_v6"),
+    *("checksum_udp", "checksum_udp_v6"),
+    *("large_send_v4", "large_send_v6"),
+    *(None, None),
+)
+
+
+def _flags_of(functions: AdvancedFunctions) -> list[bool]:
+    return [name is not None and functions.functions[name] for name in _FLAGS]
+
+
+def _by_flags(flags: tuple[int, ...]) -> dict[str, bool]:
+    return {name: bool(flag) for name, flag in zip(_FLAGS, flags, strict=False) if name is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
-class IpOffloadQuery:
+class IpOffloadQuery(AdvancedFunctions):
     """What the server offers; the functions that are not named here are never offered.
 
     Parameters
     ----------
-    checksum_ipv4, checksum_tcp, checksum_udp, large_send_v4 : bool
-        Over IPv4.
     maximum_large_send : int
-        Bytes of the longest pseudo-frame for large send: of its IP packet.
+        Bytes of the longest pseudo-frame for large send: of its IP packet, of either version.
     """
 
-    checksum_ipv4: bool = False
-    checksum_tcp: bool = False
-    checksum_udp: bool = False
-    large_send_v4: bool = False
     maximum_large_send: int = 0
 
     SIZE = _QUERY.size
@@ -43,11 +56,7 @@ class IpOffloadQuery:
         return _QUERY.pack(
             _QUERY.size,
             _VERSION,
-            *(self.checksum_ipv4, False),
-            *(self.checksum_tcp, False),
-            *(self.checksum_udp, False),
-            *(self.large_send_v4, False),
-            *(False, False),
+            *_flags_of(self),
             *(_NO_LIMIT, _NO_LIMIT, _NO_LIMIT, _NO_LIMIT),
             self.maximum_large_send,
             0,
@@ -59,31 +68,19 @@ class IpOffloadQuery:
     def unpack(cls, buffer: bytes) -> "IpOffloadQuery":
         """Return what `buffer` says."""
         fields = _QUERY.unpack(buffer)
-        return cls(
-            checksum_ipv4=bool(fields[2]),
-            checksum_tcp=bool(fields[4]),
-            checksum_udp=bool(fields[6]),
-            large_send_v4=bool(fields[8]),
-            maximum_large_send=fields[16],
-        )
+        return cls(maximum_large_send=fields[16], **_by_flags(fields[2:]))
 
 
 @dataclass(frozen=True, kw_only=True)
-class IpOffloadControl:
+class IpOffloadControl(AdvancedFunctions):
     """What the client enables.
 
     Parameters
     ----------
-    checksum_ipv4, checksum_tcp, checksum_udp, large_send_v4 : bool
-        Over IPv4.
     other : bool
         Any function that `IpOffloadQuery` never offers.
     """
 
-    checksum_ipv4: bool = False
-    checksum_tcp: bool = False
-    checksum_udp: bool = False
-    large_send_v4: bool = False
     other: bool = False
 
     SIZE = _CONTROL.size
@@ -93,22 +90,14 @@ class IpOffloadControl:
         return _CONTROL.pack(
             _CONTROL.size,
             _VERSION,
-            *(self.checksum_ipv4, False),
-            *(self.checksum_tcp, False),
-            *(self.checksum_udp, False),
-            *(self.large_send_v4, False),
-            *(False, self.other, False),
+            *_flags_of(self)[:-1],
+            *(self.other, False),
         )
 
     @classmethod
     def unpack(cls, buffer: bytes) -> "IpOffloadControl":
         """Return what `buffer` asks for."""
         flags = _CONTROL.unpack(buffer)[2:]
-        known = (0, 2, 4, 6)
-        return cls(
-            checksum_ipv4=bool(flags[0]),
-            checksum_tcp=bool(flags[2]),
-            checksum_udp=bool(flags[4]),
-            large_send_v4=bool(flags[6]),
-            other=any(flag for place, flag in enumerate(flags) if place not in known),
-        )
+        known = [place for place, name in enumerate(_FLAGS) if name is not None]
+        other = any(flag for place, flag in enumerate(flags) if place not in known)
+        return cls(other=other, **_by_flags(flags))

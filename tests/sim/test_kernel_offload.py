@@ -6,10 +6,18 @@ in the checksum's field, is made here.
 
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import (
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+    PadN,
+)
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
@@ -17,19 +25,18 @@ from byway.sim.live.kernel_offload import describe, tap_offloads
 from byway.sim.wire.internet_checksum import residue
 from byway.sim.wire.tap import TapOffload
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
+from byway.sw.functions import AdvancedFunctions
 from byway.sw.stack.network_device import Features
 
 NOTHING = Features(mac=bytes(6), mtu=1500, maximum_header=1514)
 EVERYTHING = Features(
     mac=bytes(6),
     mtu=1500,
-    checksum_ipv4=True,
-    checksum_tcp=True,
-    checksum_udp=True,
-    large_send_v4=True,
-    maximum_large_send=65_535,
+    maximum_large_send_v4=65_535,
+    maximum_large_send_v6=65_535,
     maximum_fragments=10,
     maximum_header=1514,
+    **dict.fromkeys(AdvancedFunctions().functions, True),
 )
 
 
@@ -56,7 +63,10 @@ def random_packet(generator: random.Random, kind: type[Packet]) -> Packet:
         link = link / Dot1Q(vlan=generator.randrange(1, 4095))
     payload = Raw(generator.randbytes(generator.randrange(0, 1400)))
     if generator.random() < 0.3:
-        return link / IPv6(src="fd62::1", dst="fd62::fe") / kind(sport=7, dport=9) / payload
+        link = link / IPv6(src="fd62::1", dst="fd62::fe")
+        if generator.random() < 0.3:
+            link = link / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"12")])
+        return link / kind(sport=7, dport=9) / payload
     options = [IPOption(b"\x01" * 4)] if generator.random() < 0.2 else []
     return link / IP(src="10.0.0.1", dst="10.0.0.254", options=options) / kind(sport=7) / payload
 
@@ -82,37 +92,50 @@ def test_what_is_granted_is_left_to_the_adapter(seed, kind):
     packet = random_packet(generator, kind)
     frame, header = left_to_device(packet, kind)
     described = describe(frame, header, EVERYTHING)
-    if IPv6 in packet:
-        assert described.by_cpu
-        assert described.frame == bytes(packet), f"seed {seed}"
-        return
     offload = described.offload
+    assert offload.ipv6 == (IPv6 in packet)
     assert described.frame == frame
     assert not described.by_cpu
     assert (offload.checksum_tcp, offload.checksum_udp) == (kind is TCP, kind is UDP)
-    assert offload.l2_length == len(frame) - len(bytes(packet[IP]))
+    assert offload.l2_length == len(frame) - len(bytes(packet[IPv6 if IPv6 in packet else IP]))
     assert offload.l2_length + offload.l3_length == header.checksum_start
     assert described.header_length == header.checksum_start + (20 if kind is TCP else 8)
 
 
-def super_frame() -> tuple[bytes, VirtioNetHeader]:
-    packet = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(options=[("NOP", None)] * 4)
-    return left_to_device(packet / Raw(bytes(9000)), TCP, gso=Gso.TCPV4, mss=1448)
+def test_behind_a_routing_header_or_in_a_fragment_sums_are_made_by_cpu():
+    """The pseudo-header has another address than the IPv6 header, or there is but a part of all."""
+    ip = IPv6(src="fd62::1", dst="fd62::fe")
+    routed = ip / IPv6ExtHdrRouting(addresses=["fd62::fd"], segleft=1)
+    fragment = ip / IPv6ExtHdrFragment(m=1)
+    for link in (Ether() / routed, Ether() / fragment):
+        packet = link / UDP(sport=7, dport=9) / Raw(bytes(100))
+        frame, header = left_to_device(packet, UDP)
+        assert describe(frame, header, EVERYTHING).by_cpu
 
 
-def test_super_frame_is_described_with_all_its_headers():
-    frame, header = super_frame()
+def super_frame(version: type[Packet] = IP) -> tuple[bytes, VirtioNetHeader]:
+    ip = IP(src="10.0.0.1", dst="10.0.0.2") if version is IP else IPv6(src="fd62::1", dst="fd62::2")
+    packet = Ether() / ip / TCP(options=[("NOP", None)] * 4) / Raw(bytes(9000))
+    kind = Gso.TCPV4 if version is IP else Gso.TCPV6
+    return left_to_device(packet, TCP, gso=kind, mss=1448)
+
+
+@pytest.mark.parametrize(("version", "length"), [(IP, 20), (IPv6, 40)])
+def test_super_frame_is_described_with_all_its_headers(version, length):
+    frame, header = super_frame(version)
     described = describe(frame, header, EVERYTHING)
     offload = described.offload
-    assert offload.mss == 1448
-    assert (offload.l2_length, offload.l3_length, offload.l4_length) == (14, 20, 24)
-    assert described.header_length == 58
+    assert (offload.mss, offload.ipv6) == (1448, version is IPv6)
+    assert (offload.l2_length, offload.l3_length, offload.l4_length) == (14, length, 24)
+    assert described.header_length == 38 + length
 
 
 def test_super_frame_that_was_not_offered_is_refused():
     frame, header = super_frame()
     with pytest.raises(ValueError, match="TCPV4, which was not offered"):
         describe(frame, header, NOTHING)
+    with pytest.raises(ValueError, match="TCPV6, which was not offered"):
+        describe(*super_frame(IPv6), replace(EVERYTHING, large_send_v6=False))
     for kind in (Gso.TCPV6, Gso.UDP, Gso.UDP_L4):
         other = VirtioNetHeader(True, kind, 0, 1448, header.checksum_start, 16)
         with pytest.raises(ValueError, match=f"{kind.name}, which was not offered"):
@@ -126,7 +149,7 @@ def test_nonsense_is_refused_or_described_but_never_trips():
     for _ in range(3000):
         frame = bytearray(generator.randbytes(generator.choice((0, 5, 14, 20, 33, 54, 60, 200))))
         if len(frame) > 14 and generator.random() < 0.7:
-            frame[12:15] = b"\x08\x00\x45"
+            frame[12:15] = generator.choice((b"\x08\x00\x45", b"\x86\xdd\x60"))
         content = bytearray(generator.randbytes(VirtioNetHeader.SIZE))
         content[1] = generator.choice((0, 0, 0, 1, 3, 4, 5, 0x81))
         for place in (6, 8):
@@ -151,7 +174,10 @@ def test_kernel_may_leave_only_what_was_granted():
     assert offered(checksum_tcp=True) == TapOffload.CHECKSUM
     assert offered(checksum_udp=True) == TapOffload.CHECKSUM
     assert offered(large_send_v4=True) == TapOffload(0)
-    assert tap_offloads(EVERYTHING) == TapOffload.CHECKSUM | TapOffload.TSO4 | TapOffload.TSO_ECN
+    assert offered(checksum_tcp_v6=True) == TapOffload.CHECKSUM
+    v6 = offered(checksum_tcp_v6=True, large_send_v6=True)
+    assert v6 == TapOffload.CHECKSUM | TapOffload.TSO6 | TapOffload.TSO_ECN
+    assert tap_offloads(EVERYTHING) == v6 | TapOffload.TSO4
 
 
 @pytest.mark.parametrize("seed", range(50))

@@ -31,6 +31,8 @@ from byway.sw.contract.registers import (
     IdentityFrameLimits,
     IdentityGeometry,
     IdentityIdentifier,
+    IdentityLargeSendV4,
+    IdentityLargeSendV6,
     IdentityMssLimits,
     IdentityPage,
     IdentityRingLimits,
@@ -39,11 +41,15 @@ from byway.sw.contract.registers import (
     RingStatus,
     RingStopReason,
 )
+from byway.sw.functions import AdvancedFunctions, named_by
+from byway.sw.stack.network_device import Offload
 
 ENTRY = TransmitDescriptor.SIZE
 MAXIMUM_FRAME = constant("frame_limits.maximum_frame")
 MAXIMUM_HEADER = constant("frame_limits.maximum_header")
 MAXIMUM_FRAGMENTS = constant("frame_limits.maximum_fragments")
+LONGEST_V4 = constant("large_send_v4.maximum_packet")
+LONGEST_V6 = constant("large_send_v6.maximum_packet")
 MINIMUM_MSS = constant("mss_limits.minimum_mss")
 MAXIMUM_MSS = constant("mss_limits.maximum_mss")
 
@@ -92,6 +98,8 @@ class IdentityModel(Words):
                 minimum_size_log2=constant("ring_limits.minimum_size_log2"),
                 maximum_size_log2=constant("ring_limits.maximum_size_log2"),
             ),
+            "large_send_v4": IdentityLargeSendV4(maximum_packet=LONGEST_V4),
+            "large_send_v6": IdentityLargeSendV6(maximum_packet=LONGEST_V6),
         }
         for name, value in values.items():
             offset = place(lambda bus, name=name: getattr(IdentityPage(bus), name))
@@ -197,8 +205,7 @@ class AdapterModel:
         self.accesses: Counter[str] = Counter()
         self.doorbells: Counter[int] = Counter()
         self.rings = [RingModel(number) for number in range(rings)]
-        functions = ("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4")
-        everything = dict.fromkeys((*functions, "scatter_gather"), 1)
+        everything = dict.fromkeys((*AdvancedFunctions().functions, "scatter_gather"), 1)
         self.capabilities = IdentityCapabilities(**(everything | capabilities))
         self.page = AdapterModelPage(self)
         hardware.bridge.on_reset = lambda ring: self.reset(self.rings[ring])
@@ -318,7 +325,8 @@ class AdapterModel:
             return TransmitStatus.LENGTH_SHORT
         if sum(lengths) != descriptor.total_length:
             return TransmitStatus.LENGTH_MISMATCH
-        longest = 65535 + descriptor.ip_offset if large else MAXIMUM_FRAME
+        longest_packet = LONGEST_V6 if descriptor.ipv6 else LONGEST_V4
+        longest = longest_packet + descriptor.ip_offset if large else MAXIMUM_FRAME
         if sum(lengths) > longest:
             return TransmitStatus.LENGTH_LONG
         if large and not descriptor.l4_offset < descriptor.header_length <= MAXIMUM_HEADER:
@@ -328,20 +336,24 @@ class AdapterModel:
         checksums = (descriptor.checksum_ipv4, descriptor.checksum_tcp, descriptor.checksum_udp)
         if any(checksums) or large:
             offsets = (descriptor.ip_offset, descriptor.l4_offset)
-            ordered = offsets[0] >= 14 and offsets[0] + 20 <= offsets[1] < descriptor.total_length
+            least = 40 if descriptor.ipv6 else 20
+            ordered = offsets[0] >= 14
+            ordered = ordered and offsets[0] + least <= offsets[1] < descriptor.total_length
             if not ordered or any(offset % 2 for offset in offsets):
                 return TransmitStatus.OFFSET_RANGE
         if (descriptor.checksum_tcp and descriptor.checksum_udp) or (
             large and not descriptor.checksum_tcp
         ):
             return TransmitStatus.FLAGS_CONFLICT
-        allowed = (
-            granted.checksum_ipv4 >= descriptor.checksum_ipv4
-            and granted.checksum_tcp >= descriptor.checksum_tcp
-            and granted.checksum_udp >= descriptor.checksum_udp
-            and granted.large_send_v4 >= descriptor.large_send
-            and (granted.scatter_gather or descriptor.fragments == 1)
-        )
+        wanted = Offload(
+            ipv6=bool(descriptor.ipv6),
+            checksum_ipv4=bool(descriptor.checksum_ipv4),
+            checksum_tcp=bool(descriptor.checksum_tcp),
+            checksum_udp=bool(descriptor.checksum_udp),
+            mss=descriptor.mss if large else 0,
+        ).functions
+        allowed = not AdvancedFunctions(**named_by(granted)).missing(wanted)
+        allowed = allowed and bool(granted.scatter_gather or descriptor.fragments == 1)
         return TransmitStatus.SUCCESS if allowed else TransmitStatus.NOT_GRANTED
 
     def gather(self, ring: RingModel, fragments: list[tuple[int, int]]) -> bytes | None:
@@ -400,9 +412,12 @@ def finish(frame: bytes, descriptor: TransmitDescriptor):
     for number, start in enumerate(starts):
         part = payload[start : start + descriptor.mss]
         segment = bytearray(header + part)
-        segment[ip + 2 : ip + 4] = (len(segment) - ip).to_bytes(2, "big")
-        identification = int.from_bytes(header[ip + 4 : ip + 6], "big") + number
-        segment[ip + 4 : ip + 6] = (identification & 0xFFFF).to_bytes(2, "big")
+        if descriptor.ipv6:
+            segment[ip + 4 : ip + 6] = (len(segment) - ip - 40).to_bytes(2, "big")
+        else:
+            segment[ip + 2 : ip + 4] = (len(segment) - ip).to_bytes(2, "big")
+            identification = int.from_bytes(header[ip + 4 : ip + 6], "big") + number
+            segment[ip + 4 : ip + 6] = (identification & 0xFFFF).to_bytes(2, "big")
         sequence = int.from_bytes(header[l4 + 4 : l4 + 8], "big") + start
         segment[l4 + 4 : l4 + 8] = (sequence & 0xFFFF_FFFF).to_bytes(4, "big")
         if start != starts[-1]:
@@ -414,14 +429,15 @@ def finish(frame: bytes, descriptor: TransmitDescriptor):
 
 def insert_checksums(frame: bytearray, descriptor: TransmitDescriptor) -> bytes:
     ip, l4 = descriptor.ip_offset, descriptor.l4_offset
-    if descriptor.checksum_ipv4 or descriptor.large_send:
+    if descriptor.checksum_ipv4 or (descriptor.large_send and not descriptor.ipv6):
         frame[ip + 10 : ip + 12] = b"\0\0"
         frame[ip + 10 : ip + 12] = internet_checksum(bytes(frame[ip:l4])).to_bytes(2, "big")
     if descriptor.checksum_tcp or descriptor.checksum_udp or descriptor.large_send:
         at = l4 + (6 if descriptor.checksum_udp else 16)
         frame[at : at + 2] = b"\0\0"
         length = len(frame) - l4
-        pseudo = bytes(frame[ip + 12 : ip + 20]) + bytes((0, frame[ip + 9]))
+        addresses = frame[ip + 8 : ip + 40] if descriptor.ipv6 else frame[ip + 12 : ip + 20]
+        pseudo = bytes(addresses) + bytes((0, 17 if descriptor.checksum_udp else 6))
         data = pseudo + length.to_bytes(2, "big") + bytes(frame[l4:])
         frame[at : at + 2] = (internet_checksum(data) or 0xFFFF).to_bytes(2, "big")
     return bytes(frame)

@@ -9,6 +9,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from byway.sw.functions import AdvancedFunctions
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
@@ -17,7 +18,7 @@ from byway.sw.vnic.descriptors import elements_of
 from byway.sw.vnic.ip_offload import IpOffloadControl
 
 SENT, REFUSED, LOST = FrameOutcome.SENT, FrameOutcome.REFUSED, FrameOutcome.LOST
-FUNCTIONS = ("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4")
+FUNCTIONS = tuple(AdvancedFunctions().functions)
 CONTENT = bytes((7 * n + n // 251) % 256 for n in range(50_000))
 
 
@@ -70,9 +71,9 @@ def test_the_device_has_what_the_adapter_has(share):
     assert device.link_up
     assert all(getattr(device.features, name) for name in FUNCTIONS)
     assert device.features.maximum_fragments == 31
-    assert device.features.maximum_large_send == 65535
+    assert device.features.maximum_large_send_v4 == 65535
     assert device.features.mtu == 1500
-    assert device.granted.vital_product_data == b"RM\x0bbyway 1.1.0"
+    assert device.granted.vital_product_data == b"RM\x0bbyway 1.2.0"
 
 
 def test_the_user_is_told_of_the_link_once_whenever_it_attaches(share):
@@ -93,19 +94,17 @@ def test_what_the_adapter_lacks_is_neither_granted_nor_used(share, missing):
     assert not getattr(device.features, missing)
     offloads = machine.model.page.registers.ring[1].offloads.read()
     assert not getattr(offloads, missing)
-    asked = (
-        Offload(mss=1448, l3_length=20, l4_length=20)
-        if missing == "large_send_v4"
-        else Offload(**{missing: True}, l3_length=20, l4_length=20)
-    )
+    what = {"mss": 1448} if "large_send" in missing else {missing.removesuffix("_v6"): True}
+    asked = Offload(ipv6=missing.endswith("_v6"), l3_length=20, l4_length=20, **what)
     with pytest.raises(ValueError, match=f"^{missing} is not granted to this device$"):
         device.transmit([Frame(share.header(6), offload=asked)])
 
 
 def test_large_send_is_not_taken_without_the_checksums_that_it_implies(share):
-    device = share.machine(without=("checksum_ipv4",)).device()
+    device = share.machine(without=("checksum_ipv4", "checksum_tcp_v6")).device()
     assert not device.features.large_send_v4
-    assert device.features.maximum_large_send == 0
+    assert not device.features.large_send_v6
+    assert device.features.maximum_large_send_v4 == device.features.maximum_large_send_v6 == 0
 
 
 def test_without_scatter_gather_a_frame_is_its_header(share):

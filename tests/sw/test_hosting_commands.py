@@ -15,9 +15,7 @@ from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
 from byway.sw.vnic.receive import ReceiveBuffer
 
 OK = VnicReturnCode.SUCCESS
-EVERYTHING = IpOffloadControl(
-    checksum_ipv4=True, checksum_tcp=True, checksum_udp=True, large_send_v4=True
-)
+EVERYTHING = IpOffloadControl(**dict.fromkeys(IpOffloadControl().functions, True))
 NOWHERE = 0xFFFF_0000
 """An address outside the client's window."""
 
@@ -130,7 +128,7 @@ def test_offloads_are_offered_in_the_clients_own_buffer(client):
     answer = client.ask(commands.QueryIpOffload(256, client.exchange.ioba))
     assert answer.rc == OK
     query = IpOffloadQuery.unpack(client.read(256))
-    assert query.large_send_v4
+    assert all(query.functions.values())
     assert query.maximum_large_send == 65535
 
 
@@ -139,6 +137,7 @@ def test_offloads_are_offered_in_the_clients_own_buffer(client):
     [
         (IpOffloadControl(other=True), VnicReturnCode.UNSUPPORTED_OPTION),
         (IpOffloadControl(large_send_v4=True), VnicReturnCode.PARAMETER),
+        (IpOffloadControl(large_send_v6=True), VnicReturnCode.PARAMETER),
     ],
 )
 def test_offloads_that_are_not_offered_or_do_not_fit_together_are_refused(client, control, code):

@@ -7,6 +7,10 @@ had is taken back when it ends; whatever one client does, another client's frame
 import random
 
 import pytest
+from scapy.layers import inet
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.return_codes import ReturnCode
@@ -17,10 +21,9 @@ from byway.sw.vnic.ip_offload import IpOffloadControl
 from byway.sw.vnic.receive import ReceiveBuffer
 
 OK = VnicReturnCode.SUCCESS
-EVERYTHING = IpOffloadControl(
-    checksum_ipv4=True, checksum_tcp=True, checksum_udp=True, large_send_v4=True
-)
+EVERYTHING = IpOffloadControl(**dict.fromkeys(IpOffloadControl().functions, True))
 TCP = TransmitFlag.COMPLETION | TransmitFlag.CHECKSUM | TransmitFlag.IPV4 | TransmitFlag.TCP
+TCP_V6 = TCP & ~TransmitFlag.IPV4 | TransmitFlag.IPV6
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_a_good_frame_goes_out(user, machine, share):
         ({"insert_vlan": True}, VnicReturnCode.UNSUPPORTED_OPTION),
         (
             {"flags": TCP | TransmitFlag.IPV6, "l2_length": 14, "l3_length": 40},
-            VnicReturnCode.UNSUPPORTED_OPTION,
+            VnicReturnCode.PARAMETER,
         ),
         ({"flags": TCP & ~TransmitFlag.IPV4}, VnicReturnCode.PARAMETER),
         ({"flags": TCP | TransmitFlag.LARGE_SEND}, VnicReturnCode.PARAMETER),
@@ -125,6 +128,9 @@ def test_lengths_and_fragments_have_limits(user, lengths, code):
         (TCP & ~TransmitFlag.TCP, IpOffloadControl(checksum_tcp=True)),
         (TCP & ~TransmitFlag.TCP | TransmitFlag.UDP, IpOffloadControl(checksum_tcp=True)),
         (TCP | TransmitFlag.LARGE_SEND, IpOffloadControl(checksum_ipv4=True, checksum_tcp=True)),
+        (TCP_V6, IpOffloadControl(checksum_ipv4=True, checksum_tcp=True)),
+        (TCP_V6 | TransmitFlag.LARGE_SEND, IpOffloadControl(checksum_tcp_v6=True)),
+        (TCP_V6 & ~TransmitFlag.TCP, EVERYTHING),
     ],
 )
 def test_an_offload_that_was_not_granted_is_not_given(client, machine, flags, control):
@@ -148,6 +154,33 @@ def test_a_checksum_covers_what_was_granted_of_the_protocols_named(client, machi
     (_, frame) = machine.model.wire[0]
     assert frame[24:26] == bytes(2)
     assert frame[50:52] != bytes(2)
+
+
+@pytest.mark.parametrize("mss", [0, 1000])
+def test_frames_of_ipv6_get_their_checksums(user, machine, mss):
+    """scapy builds the frame, and knows what each segment must be."""
+    packet = (
+        Ether(src="02:00:00:00:00:02", dst="02:00:00:00:00:01")
+        / IPv6(src="2001:db8::1", dst="2001:db8::2")
+        / inet.TCP(seq=1000, flags="PA")
+        / Raw(bytes(n % 251 for n in range(1200)))
+    )
+    given = bytearray(bytes(packet))
+    given[70:72] = bytes(2)
+    flags = TCP_V6 | (TransmitFlag.LARGE_SEND if mss else 0)
+    lengths = {"l2_length": 14, "l3_length": 40, "l4_length": 20, "mss": mss}
+    entries = (ScatterGatherEntry(1, user.memory.ioba, len(given)),)
+    frame = user.frame(1, flags=flags, entries=entries, **lengths)
+    user.end.owner.memory.write(user.memory.address, bytes(given))
+    user.submit([frame.pack()])
+    assert user.completions() == [(OK, 1)]
+    wire = [frame for _ring, frame in machine.model.wire]
+    assert len(wire) == (2 if mss else 1)
+    assert b"".join(bytes(Ether(frame)[Raw]) for frame in wire) == bytes(packet[Raw])
+    for segment in wire:
+        again = Ether(segment)
+        del again[inet.TCP].chksum, again[IPv6].plen
+        assert bytes(again) == segment
 
 
 def test_a_completion_that_is_not_wanted_is_sent_only_for_errors(user):

@@ -24,7 +24,7 @@ from byway.sw.stack.tcp import MAXIMUM_MSS, MINIMUM_MSS, TcpMechanism, TcpState
 MAC = bytes.fromhex("020000000001")
 PLAIN = {"mac": MAC, "mtu": 1500, "maximum_header": 2048}
 CHECKSUM = {**PLAIN, "checksum_ipv4": True, "checksum_tcp": True, "maximum_fragments": 8}
-LARGE = {**CHECKSUM, "large_send_v4": True, "maximum_large_send": 65535}
+LARGE = {**CHECKSUM, "large_send_v4": True, "maximum_large_send_v4": 65535}
 
 
 class Memory:
