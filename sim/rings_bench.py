@@ -16,6 +16,7 @@ from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes, record
+from byway.rtl.transmit.ring import OffloadGrants
 from byway.rtl.transmit.rings import FIRST_READ_ID, TransmitRings
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.bench import stream_put
@@ -23,9 +24,7 @@ from byway.sim.descriptor_bench import FrameRequest
 
 __all__ = ["AWKWARD", "ENTRY_BYTES", "OFFLOADS", "RECORD_BYTES", "RingBench", "RingsBench"]
 
-OFFLOADS = frozenset(
-    {"checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4", "scatter_gather"}
-)
+OFFLOADS = frozenset(OffloadGrants().members)
 ENTRY_BYTES = record("transmit_descriptor").size // 8
 RECORD_BYTES = record("completion").size // 8
 

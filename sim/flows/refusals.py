@@ -25,7 +25,8 @@ _MOST_HEADER = constant("frame_limits.maximum_header")
 _MOST_FRAGMENTS = constant("frame_limits.maximum_fragments")
 _LEAST_MSS = constant("mss_limits.minimum_mss")
 _MOST_MSS = constant("mss_limits.maximum_mss")
-_LONGEST_PACKET = 65_535
+_LONGEST_V4 = constant("large_send_v4.maximum_packet")
+_LONGEST_V6 = constant("large_send_v6.maximum_packet")
 
 Pieces = list[tuple[int, int]]
 
@@ -94,8 +95,11 @@ def _hostile(
     yield "less than a header", s.LENGTH_SHORT, [(place, 13)], {}
     yield "an empty fragment", s.LENGTH_SHORT, [(place, 40), (place, 0), (place, 40)], {}
     yield "long", s.LENGTH_LONG, [(place, _MOST_FRAME + 1)], {}
-    packet = ip + _LONGEST_PACKET + 1
+    packet = ip + _LONGEST_V4 + 1
     yield "long packet", s.LENGTH_LONG, [(place, packet)], large
+    v6 = {"ipv6": 1, "l4_offset": ip + 40, "header_length": ip + 60, "checksum_ipv4": 0}
+    packet = ip + _LONGEST_V6 + 1
+    yield "long packet of IPv6", s.LENGTH_LONG, [(place, packet)], large | v6
     yield "a byte more", s.LENGTH_MISMATCH, whole, {"total_length": length - 1}
     yield "a byte less", s.LENGTH_MISMATCH, [(place, 40), (place, 40)], {"total_length": 81}
     for count in (0, _MOST_FRAGMENTS + 1, 255):
@@ -122,13 +126,27 @@ def _hostile(
     yield "no room for IPv4", s.OFFSET_RANGE, [(place, l4 - 1)], ipv4
     yield "TCP and UDP", s.FLAGS_CONFLICT, whole, fields | {"checksum_udp": 1}
     yield "large send of UDP", s.FLAGS_CONFLICT, whole, large | {"checksum_udp": 1}
+    yield "large send of both", s.FLAGS_CONFLICT, whole, large | {"udp_segmentation": 1}
+    yield "IPv4 checksum of IPv6", s.FLAGS_CONFLICT, whole, fields | v6 | {"checksum_ipv4": 1}
+    yield "no room for IPv6", s.OFFSET_RANGE, whole, fields | v6 | {"l4_offset": ip + 38}
+    generic = {"checksum_generic": 1, "checksum_start": l4, "checksum_offset": 16}
+    yield "generic and large send", s.FLAGS_CONFLICT, whole, large | generic
+    for wrong in (
+        {"checksum_start": l4 + 1},
+        {"checksum_offset": 17},
+        {"checksum_start": 12},
+    ):
+        yield f"generic {wrong}", s.OFFSET_RANGE, whole, generic | wrong
+    yield "generic past the frame", s.OFFSET_RANGE, [(place, l4 + 17)], generic
+    # Beside another checksum its field must lie behind the header that has that one.
+    yield "generic within TCP", s.OFFSET_RANGE, whole, fields | generic
 
 
 @flow()
 def hostile_descriptors_drop_their_frame_alone(bench: Bench) -> None:
     """Each wrong descriptor has its status, and the good frame behind it leaves."""
     window, ring = _start(bench)
-    frame = single(bench.rng, 0, "tcp", bench.rng.randbytes(500))
+    frame = single(bench.rng, 0, "tcp", bench.rng.randbytes(500), version=4)
     place = window.take(len(frame.data), 123)
     window.write(place, frame.data)
     good = []
@@ -154,18 +172,24 @@ def hostile_descriptors_drop_their_frame_alone(bench: Bench) -> None:
 def offloads_that_are_not_granted_are_refused(bench: Bench) -> None:
     """Every offload by itself, at a ring that has all but that one."""
     window, ring = _start(bench)
-    frame = single(bench.rng, 0, "tcp", bench.rng.randbytes(300))
+    frame = single(bench.rng, 0, "tcp", bench.rng.randbytes(300), version=4)
     place = window.take(len(frame.data))
     window.write(place, frame.data)
     whole = [(place, len(frame.data))]
     offsets = {name: frame.fields[name] for name in ("ip_offset", "l4_offset")}
-    header = {"header_length": offsets["l4_offset"] + 20, "mss": 100}
+    v6 = offsets | {"ipv6": 1, "l4_offset": offsets["ip_offset"] + 40}
+    header = {"header_length": offsets["l4_offset"] + 40, "mss": 100}
     asked = {
         "checksum_ipv4": (whole, offsets | {"checksum_ipv4": 1}),
         "checksum_tcp": (whole, offsets | {"checksum_tcp": 1}),
         "checksum_udp": (whole, offsets | {"checksum_udp": 1}),
         "large_send_v4": (whole, offsets | header | {"large_send": 1}),
         "scatter_gather": ([(place, 30), (place + 30, 50)], {}),
+        "checksum_tcp_v6": (whole, v6 | {"checksum_tcp": 1}),
+        "checksum_udp_v6": (whole, v6 | {"checksum_udp": 1}),
+        "large_send_v6": (whole, v6 | header | {"large_send": 1}),
+        "udp_segmentation": (whole, v6 | header | {"udp_segmentation": 1}),
+        "checksum_generic": (whole, {"checksum_generic": 1, "checksum_start": 34}),
     }
     for missing in asked:
         ring.stop()

@@ -6,6 +6,7 @@ can be, and knows no more than the contract.
 
 import random
 from collections.abc import Sequence
+from dataclasses import fields
 
 from byway.sim.flows.flow import PAGE, Bench
 from byway.sim.flows.frames import Frame
@@ -26,6 +27,7 @@ from byway.sw.contract.registers import (
     DoorbellPage,
     InvalidateScope,
     ManagerPage,
+    RingOffloads,
     RingStopReason,
     WindowPage,
 )
@@ -198,9 +200,7 @@ class Ring:
         self.registers.descriptor_base.write(page=self.descriptors // PAGE)
         self.registers.completion_base.write(page=self.completions // PAGE)
         self.registers.size.write(size_log2=size_log2)
-        self.registers.offloads.write(
-            checksum_ipv4=1, checksum_tcp=1, checksum_udp=1, large_send_v4=1, scatter_gather=1
-        )
+        self.registers.offloads.write(**{field.name: 1 for field in fields(RingOffloads)})
         self.registers.interrupt_enable.write(completion=interrupts, stopped=interrupts)
         self.start()
 

@@ -6,6 +6,7 @@ and the MAC on, since everybody's frames need it.
 """
 
 import contextlib
+import dataclasses
 import random
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,13 @@ from byway.sim.fuzz.names import Names, random_hcall
 from byway.sim.fuzz.partition import FuzzedPartition
 from byway.sim.fuzz.plan import DESIGNS
 from byway.sw.contract.records import ScatterGatherEntry, TransmitDescriptor
-from byway.sw.contract.registers import ADAPTER_PAGE, AdapterPage, DoorbellPage, RingRegisters
+from byway.sw.contract.registers import (
+    ADAPTER_PAGE,
+    AdapterPage,
+    DoorbellPage,
+    RingOffloads,
+    RingRegisters,
+)
 from byway.sw.manager.adapter_sharing import AdapterAssignment
 from byway.sw.manager.connection import ServerEnd
 from byway.sw.manager.memory import PAGE_SIZE, PartitionFault
@@ -127,13 +134,9 @@ class RingAttack:
         registers.descriptor_base.write(page=places[0])
         registers.completion_base.write(page=places[1])
         registers.size.write(size_log2=rng.choice((4, 4, 5, 7, 0, 15)))
-        registers.offloads.write(
-            checksum_ipv4=1,
-            checksum_tcp=1,
-            checksum_udp=rng.randrange(2),
-            large_send_v4=1,
-            scatter_gather=1,
-        )
+        granted = {field.name: 1 for field in dataclasses.fields(RingOffloads)}
+        granted[rng.choice(("checksum_udp", "large_send_v6", "checksum_generic"))] = 0
+        registers.offloads.write(**granted)
         self._descriptors[ring] = descriptors
         self._produced[ring] = 0
         self._write_descriptors(ring, 0, 16)
@@ -349,9 +352,7 @@ class RingAttack:
             "correlator": rng.getrandbits(32),
         }
         if rng.random() < 0.3:
-            fields |= {"ip_offset": 14, "l4_offset": 34, "checksum_tcp": 1, "checksum_ipv4": 1}
-            if rng.random() < 0.6:
-                fields |= {"large_send": 1, "mss": rng.choice((64, 200, 536)), "header_length": 54}
+            fields |= self._offloads()
         if rng.random() < 0.15:
             name, width = rng.choice(_FIELDS)
             fields[name] = rng.choice((0, 1, (1 << width) - 1, rng.getrandbits(width)))
@@ -367,6 +368,24 @@ class RingAttack:
                 ).pack()
             )
         return entries
+
+    def _offloads(self) -> dict[str, int]:
+        """Fields that ask for something, and go together."""
+        rng = self._rng
+        ipv6 = rng.randrange(3) == 0
+        l4 = 54 if ipv6 else 34
+        fields = {"ip_offset": 14, "l4_offset": l4, "ipv6": ipv6, "checksum_ipv4": not ipv6}
+        size = {"mss": rng.choice((64, 200, 536)), "header_length": l4 + 20}
+        generic = {"checksum_start": l4 + 8, "checksum_offset": rng.choice((0, 6, 16, 200))}
+        return fields | rng.choice(
+            (
+                {"checksum_tcp": 1},
+                {"large_send": 1, **size},
+                {"large_send": 1, **size},
+                {"udp_segmentation": 1, **size},
+                {"checksum_generic": 1, "checksum_udp": 1, **generic},
+            )
+        )
 
     def _value(self) -> int:
         rng = self._rng
