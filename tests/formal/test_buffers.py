@@ -280,7 +280,8 @@ class WordsStay(Elaboratable):
         m = Module()
         bench = FrameBufferBench(m, longest=1)
         dut, beat = bench.dut, bench.dut.packet.payload
-        for field in (dut.insertions.payload.ipv4, dut.insertions.payload.l4):
+        inserted = dut.insertions.payload
+        for field in (inserted.ipv4, inserted.l4, inserted.generic):
             m.d.comb += Assume(~field.enable, "words stay as they are")
         held = count(m, "held", PACKETS + 2, bench.good, bench.finished)
 
