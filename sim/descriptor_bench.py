@@ -26,7 +26,7 @@ __all__ = [
 #: What a descriptor may ask for, and the version of IP.
 FLAGS = (
     *("checksum_ipv4", "checksum_tcp", "checksum_udp", "checksum_generic"),
-    *("large_send", "udp_segmentation", "ipv6"),
+    *("large_send", "udp_segmentation", "insert_vlan", "ipv6"),
 )
 
 _STATUS = codes("transmit_status")
@@ -77,6 +77,7 @@ class FrameRequest:
     l4_offset: int = 0
     checksum_start: int = 0
     checksum_offset: int = 0
+    vlan_tag: int = 0
     flags: frozenset[str] = frozenset()
     correlator: int = 0
 
@@ -93,6 +94,7 @@ class FrameRequest:
             "l4_offset": self.l4_offset,
             "checksum_start": self.checksum_start,
             "checksum_offset": self.checksum_offset,
+            "vlan_tag": self.vlan_tag,
             "correlator": self.correlator,
             **dict.fromkeys(self.flags, 1),
         }
@@ -123,6 +125,7 @@ class FrameRequest:
             self.total_length,
         )
         flags = self.flags
+        tag = self.tag_bytes
         ipv6 = "ipv6" in flags
         segmented = bool(flags & {"large_send", "udp_segmentation"})
         tcp = bool(flags & {"large_send", "checksum_tcp"})
@@ -136,11 +139,14 @@ class FrameRequest:
         checksums = set() if segmented else flags & least_end.keys()
         past_frame = any(least_end[name] > total for name in checksums)
         bad_offsets = (ip | l4) % 2 == 1 or ip < 14 or l4 < ip + (40 if ipv6 else 20)
-        longest = ip + (_LONGEST_V6 if ipv6 else _LONGEST_V4) if segmented else _MAXIMUM_FRAME
+        bad_offsets = bad_offsets or l4 + tag > 255
+        maximum_frame = _MAXIMUM_FRAME - tag
+        longest = ip + (_LONGEST_V6 if ipv6 else _LONGEST_V4) if segmented else maximum_frame
         least_header = l4 + (8 if "udp_segmentation" in flags else 20)
 
         wanted = {f"{name}_v6" if ipv6 and name != "checksum_ipv4" else name for name in checksums}
         wanted |= flags & {"udp_segmentation", "checksum_generic"}
+        wanted |= {"vlan_insertion"} if tag else set()
         if "large_send" in flags:
             wanted.add("large_send_v6" if ipv6 else "large_send_v4")
         if self.count > 1:
@@ -150,7 +156,7 @@ class FrameRequest:
         start, field = self.checksum_start, self.checksum_start + self.checksum_offset
         behind = max([14, *([l4] if by_protocol else []), *([l4 + 20] if tcp else [])])
         behind = max(behind, l4 + 8) if udp else behind
-        bad_field = field % 2 == 1 or start % 2 == 1 or start < 14
+        bad_field = field % 2 == 1 or start % 2 == 1 or start < 14 or start + tag > 255
         bad_field = bad_field or field < behind or field + 2 > total
 
         return {
@@ -165,25 +171,34 @@ class FrameRequest:
             _STATUS.OFFSET_RANGE: (by_protocol and (bad_offsets or past_frame))
             or (generic and bad_field),
             _STATUS.HEADER_LENGTH: segmented
-            and not least_header <= header <= min(_MAXIMUM_HEADER, total),
+            and not least_header <= header <= min(_MAXIMUM_HEADER - tag, total),
             _STATUS.MSS_RANGE: segmented
             and not (
-                _MINIMUM_MSS <= self.mss <= _MAXIMUM_MSS and header + self.mss <= _MAXIMUM_FRAME
+                _MINIMUM_MSS <= self.mss <= _MAXIMUM_MSS and header + self.mss <= maximum_frame
             ),
         }
 
+    @property
+    def tag_bytes(self) -> int:
+        """Bytes that are inserted."""
+        return 4 if "insert_vlan" in self.flags else 0
+
     def command(self) -> dict[str, int]:
         """The `FrameCommand` of the frame, if it is good."""
-        fields = (
-            *("total_length", "mss", "header_length", "ip_offset", "l4_offset"),
-            *("checksum_start", "checksum_offset"),
-        )
+        moved = ("total_length", "header_length", "ip_offset", "l4_offset", "checksum_start")
+        fields = ("mss", "checksum_offset", "vlan_tag")
         flags = set(self.flags)
         if flags & {"large_send", "udp_segmentation"}:
             flags.add("checksum_tcp" if "large_send" in flags else "checksum_udp")
             flags |= {"large_send"} if "ipv6" in flags else {"large_send", "checksum_ipv4"}
         return {
             **{name: getattr(self, name) for name in fields},
+            # Where it is not used a field of 8 bits may wrap.
+            **{
+                name: (getattr(self, name) + self.tag_bytes)
+                % (1 << (20 if name == "total_length" else 8))
+                for name in moved
+            },
             **{name: int(name in flags) for name in FLAGS if name != "udp_segmentation"},
         }
 
@@ -241,6 +256,9 @@ def _good_request(rng: random.Random, correlator: int) -> FrameRequest:
     chosen = rng.choice(flags)
     if ipv6:
         chosen = (chosen - {"checksum_ipv4"}) | {"ipv6"}
+    longest = _MAXIMUM_FRAME if kind != "send" else 1 << 20
+    if max(l4, start, header) < _MAXIMUM_HEADER - 4 and total < longest - 4 and rng.random() < 0.4:
+        chosen = chosen | {"insert_vlan"}
     return FrameRequest(
         fragments=_cut(rng, total, count),
         count=count,
@@ -251,6 +269,7 @@ def _good_request(rng: random.Random, correlator: int) -> FrameRequest:
         l4_offset=l4,
         checksum_start=start,
         checksum_offset=offset,
+        vlan_tag=rng.getrandbits(16),
         flags=frozenset(chosen),
         correlator=correlator,
     )
@@ -285,7 +304,14 @@ def _spoil(rng: random.Random, request: FrameRequest) -> FrameRequest:
         return dataclasses.replace(request, total_length=total % (1 << 20))
     if choice in (3, 4):
         field = request.checksum_start + request.checksum_offset
-        edges = [13, 14, _MAXIMUM_FRAME + 1, ip + _LONGEST_V4 + 1, ip + _LONGEST_V6 + 1]
+        edges = [
+            13,
+            14,
+            _MAXIMUM_FRAME + 1,
+            _MAXIMUM_FRAME - 3,
+            ip + _LONGEST_V4 + 1,
+            ip + _LONGEST_V6 + 1,
+        ]
         edges += [l4, l4 - 1, l4 + 7, l4 + 8, l4 + 19, field + 1]
         return _resize(request, rng.choice([*edges, header, header - 1, (1 << 20) - 1]))
     if choice == 5:
@@ -297,6 +323,7 @@ def _spoil(rng: random.Random, request: FrameRequest) -> FrameRequest:
             ("checksum_start", [request.checksum_start + step, 12, 14, l4, l4 + 6, 255]),
             ("checksum_offset", [request.checksum_offset + step, 0, 255]),
             ("header_length", [l4 + 19, l4 + 20, _MAXIMUM_HEADER, _MAXIMUM_HEADER + 1, 0]),
+            ("header_length", [_MAXIMUM_HEADER - 4, _MAXIMUM_HEADER - 3]),
             ("mss", [0, _MINIMUM_MSS - 1, _MAXIMUM_MSS + 1, 0xFFFF]),
             ("mss", [_MAXIMUM_FRAME - header, _MAXIMUM_FRAME - header + 1]),
         ]

@@ -56,6 +56,9 @@ class FrameCommand(data.StructLayout):
         The IP header is one of IPv6.
     checksum_start, checksum_offset : unsigned(8)
         Generic checksum: where its sum begins, and its field from there on; even.
+    insert_vlan, vlan_tag : unsigned(1), unsigned(16)
+        A tag is inserted, with this control information: all lengths and offsets are those of the
+        frame with it.
     checksum_ipv4, checksum_tcp, checksum_udp, checksum_generic, large_send : unsigned(1)
         What to do. With `large_send` the packet is a super-frame, of TCP or UDP.
     """
@@ -76,6 +79,8 @@ class FrameCommand(data.StructLayout):
                 "checksum_udp": unsigned(1),
                 "checksum_generic": unsigned(1),
                 "large_send": unsigned(1),
+                "insert_vlan": unsigned(1),
+                "vlan_tag": unsigned(16),
             }
         )
 

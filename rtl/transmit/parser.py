@@ -2,7 +2,8 @@
 
 `FrameParser` makes a `FrameContext` of every frame, and of a good one a `FrameCommand` and its
 fragments. Of a refused frame nothing else leaves: its fragments wait in a queue until the verdict,
-so that nothing of it is ever fetched. The status is the first of these that applies:
+so that nothing of it is ever fetched. The status is the first of these that applies; limits are
+those of the frame with its VLAN tag, if one is to be inserted:
 
 1. ``fragment_count``: no fragment, or more than the maximum. Only the descriptor is consumed.
 2. ``length_short``: a fragment of length 0, or a frame shorter than an Ethernet header.
@@ -13,7 +14,7 @@ so that nothing of it is ever fetched. The status is the first of these that app
    packet; the generic checksum together with segmentation.
 6. ``not_granted``: an offload that is not granted to the ring: each checksum asked for, over its
    version of IP; large send over its version, UDP segmentation (whose grants cover the checksums
-   that they imply); more than one fragment (scatter/gather).
+   that they imply); a VLAN tag; more than one fragment (scatter/gather).
 7. ``offset_range``: where a checksum by protocol or segmentation is asked for, an odd offset, an IP
    header that begins within the Ethernet header, or an L4 header that begins within the least IP
    header; for checksums besides, an L4 offset past the frame, or a least TCP or UDP header that
@@ -44,6 +45,7 @@ from byway.rtl.transmit.completion import FrameContext
 from byway.rtl.transmit.frame import Fragment, FrameCommand
 from byway.rtl.transmit.ring import EntryRows, OffloadGrants
 from byway.rtl.transmit.scheduler import RowSignature
+from byway.rtl.transmit.tag_inserter import TAG_BYTES
 
 __all__ = ["FRAMES_AHEAD", "DescriptorChecks", "FrameParser"]
 
@@ -56,6 +58,7 @@ _IPV6_HEADER = 40
 _LEAST_TCP_HEADER = 20
 _UDP_HEADER = 8
 _CHECKSUM = 2
+_OFFSETS = ("ip_offset", "l4_offset", "checksum_start", "header_length")
 
 _DESCRIPTOR = record("transmit_descriptor")
 _STATUS = codes("transmit_status")
@@ -124,7 +127,11 @@ class DescriptorChecks(wiring.Component):
         segmented = frame.large_send | frame.udp_segmentation
         total = frame.total_length
         ip, l4 = frame.ip_offset, frame.l4_offset
-        maximum_frame = constant("frame_limits.maximum_frame")
+        # A tag is before all that the offsets tell of, so that only outer limits are nearer by it.
+        tag_bytes = Mux(frame.insert_vlan, TAG_BYTES, 0)
+        maximum_frame = constant("frame_limits.maximum_frame") - tag_bytes
+        maximum_header = constant("frame_limits.maximum_header") - tag_bytes
+        farthest = (1 << len(ip)) - 1 - tag_bytes
 
         # Lengths and the count of fragments.
         long_packet = Mux(
@@ -163,6 +170,7 @@ class DescriptorChecks(wiring.Component):
                 | (frame.large_send & refused("large_send"))
                 | (frame.udp_segmentation & ~granted.udp_segmentation)
                 | (generic & ~granted.checksum_generic)
+                | (frame.insert_vlan & ~granted.vlan_insertion)
                 | ((frame.fragments > 1) & ~granted.scatter_gather)
             ),
         ]
@@ -179,14 +187,14 @@ class DescriptorChecks(wiring.Component):
             | (field < l4)
         )
         m.d.sync += self.offset_range.eq(
-            (by_protocol & (ip[0] | l4[0] | out_of_order))
+            (by_protocol & (ip[0] | l4[0] | out_of_order | (l4 > farthest)))
             | (ipv4_alone & (l4 > total))
             | (tcp_alone & (l4 + _LEAST_TCP_HEADER > total))
             | (udp_alone & (l4 + _UDP_HEADER > total))
             | (
                 generic
                 & (
-                    (start[0] | offset[0] | in_header)
+                    (start[0] | offset[0] | in_header | (start > farthest))
                     | ((start < _ETHERNET_HEADER) | (field + _CHECKSUM > total))
                 )
             )
@@ -198,11 +206,7 @@ class DescriptorChecks(wiring.Component):
         m.d.sync += [
             self.header_length.eq(
                 segmented
-                & (
-                    (header > constant("frame_limits.maximum_header"))
-                    | (header > total)
-                    | (header < l4 + least_l4_header)
-                )
+                & ((header > maximum_header) | (header > total) | (header < l4 + least_l4_header))
             ),
             self.mss_range.eq(
                 segmented
@@ -365,6 +369,10 @@ class FrameParser(wiring.Component):
         ]
         for name in frame_queue.item.shape().members:
             m.d.comb += frame_queue.item[name].eq(descriptor[name])
+        # From here on the frame has its tag.
+        with m.If(descriptor.insert_vlan):
+            for name in ("total_length", *_OFFSETS):
+                m.d.comb += frame_queue.item[name].eq(descriptor[name] + TAG_BYTES)
         segmented = descriptor.large_send | descriptor.udp_segmentation
         with m.If(segmented):
             m.d.comb += [

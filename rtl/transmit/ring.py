@@ -102,7 +102,7 @@ class OffloadGrants(data.StructLayout):
         names = (
             *("checksum_ipv4", "checksum_tcp", "checksum_udp", "large_send_v4", "scatter_gather"),
             *("checksum_tcp_v6", "checksum_udp_v6", "large_send_v6"),
-            *("udp_segmentation", "checksum_generic"),
+            *("udp_segmentation", "checksum_generic", "vlan_insertion"),
         )
         super().__init__({name: unsigned(1) for name in names})
 

@@ -1,9 +1,10 @@
 """The transmit path: from the doorbell to a finished frame, checksums in place.
 
-    TransmitRings -- fragments --> DmaReader -> Packer -+
-       ^     |                                          v
-       |     +------- frames --------------------> Segmenter -> Checksummer -> FrameBuffer -> frame
-       +------------- ends ------------------------------------------------------+
+    TransmitRings -- fragments --> DmaReader -> TagInserter -> Packer -+
+       ^     |                                      ^                  v
+       |     +------- frames -----------------------+------------> Segmenter -> Checksummer
+       |                                                                            v
+       +------------- ends ---------------------------------------------------- FrameBuffer -> frame
 
 All addresses are I/O bus addresses, and each read and write carries the number of its ring as
 AxUSER; what memory that is, the translation bridge decides.
@@ -24,6 +25,7 @@ from byway.rtl.bus.axi4 import AXI4Signature
 from byway.rtl.bus.packer import Packer
 from byway.rtl.bus.packet import BeatLayout
 from byway.rtl.bus.read_arbiter import ReadArbiter
+from byway.rtl.bus.skid_buffer import SkidBuffer
 from byway.rtl.contract.model import constant
 from byway.rtl.transmit.checksum import Checksummer
 from byway.rtl.transmit.frame_buffer import FrameBuffer
@@ -32,6 +34,7 @@ from byway.rtl.transmit.reader import DmaReader
 from byway.rtl.transmit.ring import EntryRows, RingConfig, RingStatus
 from byway.rtl.transmit.rings import TransmitRings, check_rings
 from byway.rtl.transmit.segmenter import Segmenter
+from byway.rtl.transmit.tag_inserter import TagInserter, TagLayout
 
 __all__ = ["READ_SLOTS", "USER_WIDTH", "TransmitPath", "id_width"]
 
@@ -132,6 +135,7 @@ class TransmitPath(wiring.Component):
             user_width=USER_WIDTH,
             **widths,
         )
+        m.submodules.tag_inserter = tag_inserter = TagInserter(data_width=self.data_width)
         m.submodules.packer = packer = Packer(data_width=self.data_width)
         m.submodules.segmenter = segmenter = Segmenter(
             data_width=self.data_width, maximum_header=constant("frame_limits.maximum_header")
@@ -152,7 +156,8 @@ class TransmitPath(wiring.Component):
 
         # Data.
         wiring.connect(m, rings.fragments, reader.fragments)
-        wiring.connect(m, reader.pieces, packer.pieces)
+        wiring.connect(m, reader.pieces, tag_inserter.pieces)
+        wiring.connect(m, tag_inserter.tagged, packer.pieces)
         wiring.connect(m, packer.packet, segmenter.packet)
         wiring.connect(m, segmenter.segments, checksummer.segments)
         wiring.connect(m, segmenter.segment_packet, checksummer.packet)
@@ -167,13 +172,23 @@ class TransmitPath(wiring.Component):
             self.idle.eq(rings.idle),
         ]
 
+        # Each frame is told to the segmenter and to the tag inserter, to either when it is ready.
+        m.submodules.tags = tags = SkidBuffer(shape=TagLayout())
+        wiring.connect(m, tags.o, tag_inserter.tags)
+        command = rings.frames.payload
+        m.d.comb += [
+            tags.i.payload.insert.eq(command.insert_vlan),
+            tags.i.payload.control.eq(command.vlan_tag),
+            tags.i.valid.eq(rings.frames.valid & segmenter.frames.ready),
+        ]
+
         # A frame is remembered as a super-frame until it ends, for the counter of segments.
         m.submodules.kinds = kinds = SyncFIFO(width=1, depth=2 * FRAMES_AHEAD)
         ended = buffer.ends.valid & buffer.ends.ready
         m.d.comb += [
             segmenter.frames.payload.eq(rings.frames.payload),
-            segmenter.frames.valid.eq(rings.frames.valid),
-            rings.frames.ready.eq(segmenter.frames.ready),
+            segmenter.frames.valid.eq(rings.frames.valid & tags.i.ready),
+            rings.frames.ready.eq(segmenter.frames.ready & tags.i.ready),
             kinds.w_data.eq(rings.frames.payload.large_send),
             kinds.w_en.eq(rings.frames.valid & rings.frames.ready),
             kinds.r_en.eq(ended),

@@ -29,6 +29,7 @@ __all__ = [
     "sized",
     "super_frame",
     "tunnel",
+    "with_tag",
 ]
 
 _PADDED = 60
@@ -259,15 +260,33 @@ def datagrams(rng: random.Random, ring: int, payload: bytes, mss: int) -> Frame:
     return Frame(_spoilt(rng, whole), fields, tuple(leaves))
 
 
+def with_tag(rng: random.Random, frame: Frame) -> Frame:
+    """`frame`, into which, or into each segment of which, the adapter is to insert a VLAN tag."""
+    header, whole = frame.fields.get("header_length", 0), len(frame.data)
+    parts = _cut(frame.data[header:], frame.fields.get("mss", 0) or whole)
+    tag = rng.randrange(1 << 16)
+    leaves = []
+    for leaf, part in zip(frame.leaves, parts, strict=True):
+        own = leaf[: header + len(part)]  # Without padding.
+        leaves.append(_padded(own[:12] + struct.pack(">HH", 0x8100, tag) + own[12:]))
+    return Frame(frame.data, frame.fields | {"insert_vlan": 1, "vlan_tag": tag}, tuple(leaves))
+
+
+def _maybe_with_tag(rng: random.Random, frame: Frame) -> Frame:
+    return with_tag(rng, frame) if rng.random() < 0.25 else frame
+
+
 def random_single(rng: random.Random, ring: int, longest: int) -> Frame:
     """A frame of any kind, with up to `longest` bytes of payload, short ones more often."""
     length = int(longest ** rng.random()) - 1 + rng.randrange(2)
     protocol = rng.choice(("tcp", "udp", "ipv4", "plain", "sized", "tunnel"))
     if protocol == "sized":
-        return sized(rng, ring, 14 + length)
-    if protocol == "tunnel":
-        return tunnel(rng, ring, rng.randbytes(length))
-    return single(rng, ring, protocol, rng.randbytes(length))
+        frame = sized(rng, ring, 14 + length)
+    elif protocol == "tunnel":
+        frame = tunnel(rng, ring, rng.randbytes(length))
+    else:
+        frame = single(rng, ring, protocol, rng.randbytes(length))
+    return _maybe_with_tag(rng, frame)
 
 
 def random_super(rng: random.Random, ring: int, longest: int) -> Frame:
@@ -276,4 +295,4 @@ def random_super(rng: random.Random, ring: int, longest: int) -> Frame:
     least = max(64, length // 12)
     mss = rng.choice((least, rng.randint(least, max(least, 1460)), 1448, 8900))
     kind = rng.choice((super_frame, super_frame, datagrams))
-    return kind(rng, ring, rng.randbytes(length), mss)
+    return _maybe_with_tag(rng, kind(rng, ring, rng.randbytes(length), mss))

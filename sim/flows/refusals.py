@@ -92,6 +92,8 @@ def _hostile(
     large = offsets | {"mss": 100, "header_length": l4 + 20, "large_send": 1}
     s = TransmitStatus
     yield "no byte", s.LENGTH_SHORT, [(place, 0)], {}
+    tagged = {"insert_vlan": 1}
+    yield "long with its tag", s.LENGTH_LONG, [(place, _MOST_FRAME - 3)], tagged
     yield "less than a header", s.LENGTH_SHORT, [(place, 13)], {}
     yield "an empty fragment", s.LENGTH_SHORT, [(place, 40), (place, 0), (place, 40)], {}
     yield "long", s.LENGTH_LONG, [(place, _MOST_FRAME + 1)], {}
@@ -190,6 +192,7 @@ def offloads_that_are_not_granted_are_refused(bench: Bench) -> None:
         "large_send_v6": (whole, v6 | header | {"large_send": 1}),
         "udp_segmentation": (whole, v6 | header | {"udp_segmentation": 1}),
         "checksum_generic": (whole, {"checksum_generic": 1, "checksum_start": 34}),
+        "vlan_insertion": (whole, {"insert_vlan": 1, "vlan_tag": 7}),
     }
     for missing in asked:
         ring.stop()

@@ -375,6 +375,7 @@ class RingAttack:
         ipv6 = rng.randrange(3) == 0
         l4 = 54 if ipv6 else 34
         fields = {"ip_offset": 14, "l4_offset": l4, "ipv6": ipv6, "checksum_ipv4": not ipv6}
+        fields["insert_vlan"] = rng.randrange(4) == 0
         size = {"mss": rng.choice((64, 200, 536)), "header_length": l4 + 20}
         generic = {"checksum_start": l4 + 8, "checksum_offset": rng.choice((0, 6, 16, 200))}
         return fields | rng.choice(

@@ -148,6 +148,10 @@ extern "C" {
 #define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_bp 9
 #define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_bw 1
 #define IDENTITY_PAGE__CAPABILITIES__CHECKSUM_GENERIC_reset 0x1
+#define IDENTITY_PAGE__CAPABILITIES__VLAN_INSERTION_bm 0x400
+#define IDENTITY_PAGE__CAPABILITIES__VLAN_INSERTION_bp 10
+#define IDENTITY_PAGE__CAPABILITIES__VLAN_INSERTION_bw 1
+#define IDENTITY_PAGE__CAPABILITIES__VLAN_INSERTION_reset 0x1
 
 // reg - identity_page::geometry
 #define IDENTITY_PAGE__GEOMETRY__RINGS_bm 0x1ff
@@ -475,6 +479,10 @@ typedef struct __attribute__ ((__packed__)) {
 #define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_bp 9
 #define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_bw 1
 #define RING_REGISTERS__OFFLOADS__CHECKSUM_GENERIC_reset 0x0
+#define RING_REGISTERS__OFFLOADS__VLAN_INSERTION_bm 0x400
+#define RING_REGISTERS__OFFLOADS__VLAN_INSERTION_bp 10
+#define RING_REGISTERS__OFFLOADS__VLAN_INSERTION_bw 1
+#define RING_REGISTERS__OFFLOADS__VLAN_INSERTION_reset 0x0
 
 // reg - ring_registers::interrupt_status
 #define RING_REGISTERS__INTERRUPT_STATUS__COMPLETION_bm 0x1
@@ -678,6 +686,10 @@ typedef union {
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_bp 46
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_bw 1
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_GENERIC_reset 0x0
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__INSERT_VLAN_bm 0x800000000000
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__INSERT_VLAN_bp 47
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__INSERT_VLAN_bw 1
+#define TRANSMIT_DESCRIPTOR__OFFLOADS__INSERT_VLAN_reset 0x0
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_bm 0xff000000000000
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_bp 48
 #define TRANSMIT_DESCRIPTOR__OFFLOADS__CHECKSUM_START_bw 8
@@ -699,7 +711,7 @@ typedef union {
         uint64_t ipv6 :1;
         uint64_t udp_segmentation :1;
         uint64_t checksum_generic :1;
-        uint64_t :1;
+        uint64_t insert_vlan :1;
         uint64_t checksum_start :8;
         uint64_t checksum_offset :8;
     } f;
@@ -711,10 +723,15 @@ typedef union {
 #define TRANSMIT_DESCRIPTOR__TAG__CORRELATOR_bp 0
 #define TRANSMIT_DESCRIPTOR__TAG__CORRELATOR_bw 32
 #define TRANSMIT_DESCRIPTOR__TAG__CORRELATOR_reset 0x0
+#define TRANSMIT_DESCRIPTOR__TAG__VLAN_TAG_bm 0xffff00000000
+#define TRANSMIT_DESCRIPTOR__TAG__VLAN_TAG_bp 32
+#define TRANSMIT_DESCRIPTOR__TAG__VLAN_TAG_bw 16
+#define TRANSMIT_DESCRIPTOR__TAG__VLAN_TAG_reset 0x0
 typedef union {
     struct __attribute__ ((__packed__)) {
         uint64_t correlator :32;
-        uint64_t :32;
+        uint64_t vlan_tag :16;
+        uint64_t :16;
     } f;
     uint64_t w;
 } transmit_descriptor__tag_t;

@@ -92,12 +92,18 @@ class TransmitDescriptor(Record):
     #: field included, which holds what is to be added. It is never sent as 0. Inserted first: the
     #: TCP or UDP checksum counts it as it is sent.
     checksum_generic: int = bits(174, 1)
+    #: Insert a VLAN tag (IEEE 802.1Q) behind the addresses, into every segment. All lengths and
+    #: offsets here are those of the frame as it lies in memory, limits those of the frame with its
+    #: tag.
+    insert_vlan: int = bits(175, 1)
     #: Where the sum begins, in the frame; even.
     checksum_start: int = bits(176, 8)
     #: Where its field is, from checksum_start on; even.
     checksum_offset: int = bits(184, 8)
     #: Comes back in the completion.
     correlator: int = bits(192, 32)
+    #: Tag control information of the VLAN tag: priority, drop eligible indicator, VLAN identifier.
+    vlan_tag: int = bits(224, 16)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,6 +140,8 @@ class IdentityCapabilities(Fields):
     udp_segmentation: int = bits(8, 1, reset=1)
     #: Inserts an Internet checksum from any start to the end of the frame.
     checksum_generic: int = bits(9, 1, reset=1)
+    #: Inserts a VLAN tag.
+    vlan_insertion: int = bits(10, 1, reset=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -465,6 +467,8 @@ class RingOffloads(Fields):
     udp_segmentation: int = bits(8, 1)
     #: Generic checksum.
     checksum_generic: int = bits(9, 1)
+    #: VLAN tags.
+    vlan_insertion: int = bits(10, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,9 @@ _FRAMES = "tests/rtl/test_rings.py::test_every_frame_of_every_ring_is_completed[
 _PARSED = (
     "tests/rtl/test_parser.py::test_every_frame_gets_the_status_of_the_reference[0.0-0.0-0.0-64]"
 )
-_CHECKS = "tests/rtl/test_descriptor_checks.py::test_every_set_of_flags_meets_every_set_of_grants"
+_CHECKS = "tests/rtl/test_descriptor_checks.py::test"
+_GRANTS = f"{_CHECKS}_every_set_of_flags_meets_every_grant_that_is_missing"
+_EDGES = f"{_CHECKS}_descriptors_at_the_edges_fail_the_checks_of_the_reference"
 _RING_STOPS = (
     "tests/formal/test_ring.py"
     "::test_a_ring_asks_for_nothing_when_it_may_not_and_stops_when_it_is_refused"
@@ -184,42 +186,56 @@ MUTANTS = [
         _PARSER,
         '                | (frame.large_send & refused("large_send"))\n',
         "",
-        _CHECKS,
+        _GRANTS,
     ),
     Mutant(
         "UDP segmentation needs no grant",
         _PARSER,
         "                | (frame.udp_segmentation & ~granted.udp_segmentation)\n",
         "",
-        _CHECKS,
+        _GRANTS,
     ),
     Mutant(
         "the generic checksum needs no grant",
         _PARSER,
         "                | (generic & ~granted.checksum_generic)\n",
         "",
-        _CHECKS,
+        _GRANTS,
+    ),
+    Mutant(
+        "a VLAN tag needs no grant",
+        _PARSER,
+        "                | (frame.insert_vlan & ~granted.vlan_insertion)\n",
+        "",
+        _GRANTS,
+    ),
+    Mutant(
+        "a frame may be longer by its tag",
+        _PARSER,
+        'maximum_frame = constant("frame_limits.maximum_frame") - tag_bytes',
+        'maximum_frame = constant("frame_limits.maximum_frame")',
+        _EDGES,
     ),
     Mutant(
         "what is granted over IPv4 is granted over IPv6",
         _PARSER,
         'return ~Mux(frame.ipv6, getattr(granted, f"{name}_v6"), of_v4)',
         "return ~of_v4",
-        _CHECKS,
+        _GRANTS,
     ),
     Mutant(
         "a generic checksum may overwrite the header of another",
         _PARSER,
-        "(start[0] | offset[0] | in_header)",
-        "(start[0] | offset[0])",
-        _CHECKS,
+        "(start[0] | offset[0] | in_header | (start > farthest))",
+        "(start[0] | offset[0] | (start > farthest))",
+        _EDGES,
     ),
     Mutant(
         "a generic checksum may lie past the frame",
         _PARSER,
         "((start < _ETHERNET_HEADER) | (field + _CHECKSUM > total))",
         "(start < _ETHERNET_HEADER)",
-        _CHECKS,
+        _EDGES,
     ),
     Mutant(
         "fragments that do not add up make a frame",

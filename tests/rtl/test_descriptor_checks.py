@@ -51,11 +51,13 @@ def request_at_the_edges(rng):
 
     ip = min(255, about(14, 14, 18, 100, 253))
     l4 = min(255, about(ip + 20, ip + 40))
-    header = min(255, about(l4 + 8, l4 + 20, constant("frame_limits.maximum_header")))
+    most = constant("frame_limits.maximum_header")
+    header = min(255, about(l4 + 8, l4 + 20, most, most - 4))
     start = min(255, about(14, l4, l4 + 8, 254))
     offset = min(255, about(0, 6, l4 + 8 - start, l4 + 20 - start))
     longest = [ip + constant(f"large_send_{version}.maximum_packet") for version in ("v4", "v6")]
-    lengths = [14, l4, l4 + 8, l4 + 20, header, start + offset + 2, MAXIMUM_FRAME, *longest]
+    lengths = [14, l4, l4 + 8, l4 + 20, header, start + offset + 2, *longest]
+    lengths += [MAXIMUM_FRAME, MAXIMUM_FRAME - 4]
     total = about(*lengths, 2**20 - 3)
     limits = constant("mss_limits.minimum_mss"), constant("mss_limits.maximum_mss")
     most_fragments = constant("frame_limits.maximum_fragments")
@@ -63,7 +65,7 @@ def request_at_the_edges(rng):
         fragments=(),
         count=min(255, about(1, 1, most_fragments, 255)),
         total_length=total,
-        mss=about(*limits, MAXIMUM_FRAME - header),
+        mss=about(*limits, MAXIMUM_FRAME - header, MAXIMUM_FRAME - header - 4),
         header_length=header,
         ip_offset=ip,
         l4_offset=l4,

@@ -231,6 +231,24 @@ def tunnel(total=200, **changes):
             large_send(flags=frozenset({"udp_segmentation"}), header_length=41),
             STATUS.HEADER_LENGTH,
         ),
+        (plain(9212, flags=frozenset({"insert_vlan"})), STATUS.SUCCESS),
+        (plain(9213, flags=frozenset({"insert_vlan"})), STATUS.LENGTH_LONG),
+        (
+            large_send(header_length=188, flags=frozenset({"large_send", "insert_vlan"})),
+            STATUS.SUCCESS,
+        ),
+        (
+            large_send(header_length=189, flags=frozenset({"large_send", "insert_vlan"})),
+            STATUS.HEADER_LENGTH,
+        ),
+        (
+            tunnel(400, checksum_start=250, flags=frozenset({"checksum_generic", "insert_vlan"})),
+            STATUS.SUCCESS,
+        ),
+        (
+            tunnel(400, checksum_start=252, flags=frozenset({"checksum_generic", "insert_vlan"})),
+            STATUS.OFFSET_RANGE,
+        ),
         (tunnel(), STATUS.SUCCESS),
         (tunnel(102), STATUS.SUCCESS),
         (tunnel(101), STATUS.OFFSET_RANGE),
