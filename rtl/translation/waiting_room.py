@@ -141,19 +141,24 @@ class WaitingRoom(wiring.Component):
         m.d.comb += write.en.eq(door.valid)
         m.d.comb += write.data.eq(door.request)
         m.d.sync += write.addr.eq(write.addr + door.valid)
-        m.d.comb += self.first.valid.eq(taken.bit_select(read.addr, 1))
         m.d.comb += self.first.payload.eq(read.data)
         m.d.comb += leaves.eq(self.first.valid & self.first.ready)
         m.d.sync += read.addr.eq(read.addr + leaves)
 
-        # What the first waits for is at hand in a register: it leads to the result of its walk.
+        # Whether there is a first, and what it waits for, is at hand in registers: it leads to the
+        # result of its walk.
         following = Signal.like(read.addr)
+        stays = Signal()  # One is here beside the first.
         m.d.comb += following.eq(read.addr + 1)
+        m.d.comb += stays.eq(door.valid | (write.addr != following))
+        m.d.sync += self.first.valid.eq(
+            Mux(self.first.valid, ~self.first.ready | stays, door.valid)
+        )
         m.d.sync += self.first_slots.eq(Mux(leaves, awaited[following], awaited[read.addr]))
         with m.If(door.valid & (write.addr == Mux(leaves, following, read.addr))):
             m.d.sync += self.first_slots.eq(door.slots)
 
-        m.d.comb += self.empty.eq(~door.valid & (taken == 0))
+        m.d.comb += self.empty.eq(~door.valid & ~self.first.valid)
 
         conflicts = Signal(self.room)
         for place in range(self.room):
