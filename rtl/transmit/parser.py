@@ -90,6 +90,8 @@ class DescriptorChecks(wiring.Component):
         What is granted to the ring.
     fragment_count, length_short, ... : Out(1)
         The check of that name failed, as listed at the head of this file.
+    field_range : Out(1)
+        The check ``offset_range`` failed for the generic checksum; the other tells of all else.
     """
 
     descriptor: Any
@@ -100,6 +102,7 @@ class DescriptorChecks(wiring.Component):
     flags_conflict: Signal
     not_granted: Signal
     offset_range: Signal
+    field_range: Signal
     header_length: Signal
     mss_range: Signal
 
@@ -115,6 +118,7 @@ class DescriptorChecks(wiring.Component):
                 "flags_conflict": Out(1),
                 "not_granted": Out(1),
                 "offset_range": Out(1),
+                "field_range": Out(1),
                 "header_length": Out(1),
                 "mss_range": Out(1),
             }
@@ -186,19 +190,21 @@ class DescriptorChecks(wiring.Component):
             | (is_udp & (field < l4 + _UDP_HEADER))
             | (field < l4)
         )
-        m.d.sync += self.offset_range.eq(
-            (by_protocol & (ip[0] | l4[0] | out_of_order | (l4 > farthest)))
-            | (ipv4_alone & (l4 > total))
-            | (tcp_alone & (l4 + _LEAST_TCP_HEADER > total))
-            | (udp_alone & (l4 + _UDP_HEADER > total))
-            | (
+        m.d.sync += [
+            self.offset_range.eq(
+                (by_protocol & (ip[0] | l4[0] | out_of_order | (l4 > farthest)))
+                | (ipv4_alone & (l4 > total))
+                | (tcp_alone & (l4 + _LEAST_TCP_HEADER > total))
+                | (udp_alone & (l4 + _UDP_HEADER > total))
+            ),
+            self.field_range.eq(
                 generic
                 & (
                     (start[0] | offset[0] | in_header | (start > farthest))
                     | ((start < _ETHERNET_HEADER) | (field + _CHECKSUM > total))
                 )
-            )
-        )
+            ),
+        ]
 
         # Segmentation.
         header = frame.header_length
@@ -343,7 +349,7 @@ class FrameParser(wiring.Component):
             (checks.length_long, _STATUS.LENGTH_LONG),
             (checks.flags_conflict, _STATUS.FLAGS_CONFLICT),
             (checks.not_granted, _STATUS.NOT_GRANTED),
-            (checks.offset_range, _STATUS.OFFSET_RANGE),
+            (checks.offset_range | checks.field_range, _STATUS.OFFSET_RANGE),
             (checks.header_length, _STATUS.HEADER_LENGTH),
             (checks.mss_range, _STATUS.MSS_RANGE),
         ]
