@@ -249,6 +249,7 @@ class HostedDriver:
             maximum_large_send_v6=granted.maximum_large_send if offloads.large_send_v6 else 0,
             maximum_fragments=granted.maximum_fragments,
             maximum_header=granted.maximum_frame,
+            vlan_insertion=granted.vlan_insertion,
             **offloads.functions,
         )
         buffers = self._receive_memory(granted.receive_buffers * granted.receive_buffer_bytes)

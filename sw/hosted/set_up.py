@@ -51,6 +51,7 @@ _QUERIED = (
     Capability.MAX_RX_ADD_ENTRIES_PER_SUBCRQ,
     Capability.TCP_IP_OFFLOAD,
     Capability.MAX_MTU,
+    Capability.VLAN_HEADER_INSERTION,
     Capability.MAX_TX_SG_ENTRIES,
 )
 
@@ -96,6 +97,8 @@ class Granted:
         Bytes of the longest frame on the wire.
     maximum_fragments : int
         Most fragments of a frame.
+    vlan_insertion : bool
+        VLAN tags are inserted.
     offloads : IpOffloadControl
         Functions enabled.
     maximum_large_send : int
@@ -116,6 +119,7 @@ class Granted:
     receive_buffers: int
     maximum_frame: int
     maximum_fragments: int
+    vlan_insertion: bool
     offloads: IpOffloadControl
     maximum_large_send: int
     submission: int
@@ -196,6 +200,7 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
         receive_buffers=granted[Capability.REQ_RX_ADD_ENTRIES_PER_SUBCRQ],
         maximum_frame=granted[Capability.REQ_MTU],
         maximum_fragments=max(1, offered[Capability.MAX_TX_SG_ENTRIES]),
+        vlan_insertion=bool(offered[Capability.VLAN_HEADER_INSERTION]),
         offloads=offloads,
         maximum_large_send=(
             maximum_large_send if offloads.large_send_v4 or offloads.large_send_v6 else 0

@@ -151,6 +151,7 @@ def _describe(correlator: int, outgoing: Outgoing) -> TransmitFrame:
         correlator=correlator,
         flags=_flags(offload),
         mss=offload.mss,
+        vlan_tag=offload.vlan_tag,
         l2_length=offload.l2_length,
         l3_length=offload.l3_length,
         l4_length=offload.l4_length,

@@ -1,8 +1,8 @@
 """What a hosted partition is offered: the adapter's capabilities in the words of a virtual NIC.
 
-This is the query of step 630: nothing is offered that the adapter does not have. Scatter/gather is
-the one function that needs no request of its own, because LoPAR makes its capability query-only: it
-comes with the login. Large send is granted only together with the two checksums it implies.
+This is the query of step 630: nothing is offered that the adapter does not have. Scatter/gather and
+VLAN tag insertion need no requests of their own, because LoPAR makes their capabilities query-only:
+they come with the login. Large send is granted only together with the two checksums it implies.
 
 The MTU of a virtual NIC counts the Ethernet header, as Linux has it (LoPAR does not say).
 """
@@ -62,6 +62,7 @@ class ClientOffer:
             Capability.TCP_IP_OFFLOAD: int(self.ip_offload() != IpOffloadQuery()),
             Capability.MIN_MTU: _MINIMUM_MTU,
             Capability.MAX_MTU: self._adapter.maximum_frame,
+            Capability.VLAN_HEADER_INSERTION: int(self._adapter.offloads.vlan_insertion),
             Capability.MAX_TX_SG_ENTRIES: self._fragments(),
             Capability.TX_RX_DESC_REQ: HeaderDescriptorRequest.every_frame(wanted),
         }
@@ -86,7 +87,11 @@ class ClientOffer:
 
     def ring_offloads(self, granted: IpOffloadControl) -> RingOffloads:
         """Return the offloads of the ring of a client that was granted these."""
-        return RingOffloads(scatter_gather=self._fragments() > 1, **granted.functions)
+        return RingOffloads(
+            scatter_gather=self._fragments() > 1,
+            vlan_insertion=self._adapter.offloads.vlan_insertion,
+            **granted.functions,
+        )
 
     @staticmethod
     def receive_buffer_bytes(mtu: int) -> int:

@@ -127,7 +127,11 @@ def _query(identity: IdentityPage) -> AdapterCapabilities:
     return AdapterCapabilities(
         version=f"{version.major}.{version.minor}.{version.patch}",
         rings=identity.geometry.read().rings,
-        offloads=RingOffloads(scatter_gather=bool(functions.scatter_gather), **named_by(functions)),
+        offloads=RingOffloads(
+            scatter_gather=bool(functions.scatter_gather),
+            vlan_insertion=bool(functions.vlan_insertion),
+            **named_by(functions),
+        ),
         maximum_frame=frames.maximum_frame,
         maximum_header=frames.maximum_header,
         maximum_fragments=frames.maximum_fragments,
@@ -180,7 +184,11 @@ class HardwareRing:
         registers.descriptor_base.write(page=self._descriptors.ioba >> 12)
         registers.completion_base.write(page=self._completions.ioba >> 12)
         registers.size.write(size_log2=self._size_log2)
-        registers.offloads.write(scatter_gather=offloads.scatter_gather, **offloads.functions)
+        registers.offloads.write(
+            scatter_gather=offloads.scatter_gather,
+            vlan_insertion=offloads.vlan_insertion,
+            **offloads.functions,
+        )
         registers.interrupt_status.write(completion=1, stopped=1)
         registers.interrupt_enable.write(completion=1, stopped=1)
         registers.control.write(enable=1)

@@ -62,6 +62,7 @@ class OwnerDevice:
             maximum_large_send_v6=adapter.maximum_large_send_v6,
             maximum_fragments=adapter.maximum_fragments if offloads.scatter_gather else 1,
             maximum_header=mtu + _ETHERNET_HEADER,
+            vlan_insertion=offloads.vlan_insertion,
             **offloads.functions,
         )
         buffer = self._ring.window.allocate(_POOL_BYTES, read=True)
@@ -170,6 +171,7 @@ def _request(outgoing: Outgoing) -> TransmitRequest:
         checksum_tcp=offload.checksum_tcp or large,
         checksum_udp=offload.checksum_udp,
         mss=offload.mss,
+        vlan_tag=offload.vlan_tag,
         ip_offset=offload.l2_length if any_checksum else 0,
         l4_offset=l4_offset if any_checksum else 0,
         header_length=l4_offset + offload.l4_length if large else 0,

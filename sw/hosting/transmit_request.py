@@ -29,9 +29,12 @@ class RingOffloads(AdvancedFunctions):
     ----------
     scatter_gather : bool
         Frames of more than one fragment.
+    vlan_insertion : bool
+        VLAN tags are inserted.
     """
 
     scatter_gather: bool = False
+    vlan_insertion: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,8 @@ class TransmitRequest:
         Checksums to insert.
     mss : int
         Large send: payload bytes of each segment but the last; 0 for a single frame.
+    vlan_tag : int or None
+        Tag control information of a VLAN tag to insert; None for no tag.
     ip_offset, l4_offset, header_length : int
         Where the IP and the TCP or UDP header begin, and where the payload does; 0 when nothing
         is to be done.
@@ -59,6 +64,7 @@ class TransmitRequest:
     checksum_tcp: bool = False
     checksum_udp: bool = False
     mss: int = 0
+    vlan_tag: int | None = None
     ip_offset: int = 0
     l4_offset: int = 0
     header_length: int = 0
@@ -97,6 +103,8 @@ class TransmitRequest:
             checksum_udp=self.checksum_udp,
             large_send=self.mss > 0,
             correlator=correlator,
+            insert_vlan=self.vlan_tag is not None,
+            vlan_tag=self.vlan_tag or 0,
         )
         entries = [descriptor.pack()]
         for at in range(0, len(further), 2):

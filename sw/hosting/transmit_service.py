@@ -74,7 +74,7 @@ class _Asked:
             ipv6=checksum and bool(frame.flags & TransmitFlag.IPV6),
             tcp=checksum and bool(frame.flags & TransmitFlag.TCP),
             udp=checksum and bool(frame.flags & TransmitFlag.UDP),
-            insert_vlan=frame.insert_vlan,
+            insert_vlan=frame.vlan_tag is not None,
             fragments=len(frame.entries),
             mss=frame.mss,
         )
@@ -89,7 +89,7 @@ class _Asked:
             "checksum_ipv4": self.ipv4 and not (self.tcp or self.udp),
         }
         return (
-            self.insert_vlan
+            (self.insert_vlan and not granted.vlan_insertion)
             or (self.fragments > 1 and not granted.scatter_gather)
             or bool(granted.missing(AdvancedFunctions(**wanted)))
             # There is no header checksum of IPv6 to be had.
@@ -223,6 +223,7 @@ class TransmitService:
             checksum_tcp=asked.tcp,
             checksum_udp=asked.udp,
             mss=frame.mss if asked.large_send else 0,
+            vlan_tag=frame.vlan_tag,
             ip_offset=frame.l2_length if is_described else 0,
             l4_offset=frame.l2_length + frame.l3_length if is_described else 0,
             header_length=headers if asked.large_send else 0,
@@ -240,7 +241,9 @@ class TransmitService:
     def _count(self, frame: TransmitFrame, request: TransmitRequest, segments: int) -> None:
         statistics = self._statistics
         statistics.sent += segments
+        tag = 0 if request.vlan_tag is None else _VLAN_TAG
         statistics.bytes_sent += request.length + (segments - 1) * request.header_length
+        statistics.bytes_sent += segments * tag
         destination = frame.ethernet_header[:6]
         if destination == _BROADCAST:
             statistics.broadcast_sent += segments

@@ -235,6 +235,11 @@ def check_frame(frame: Frame, features: Features) -> None:
     missing = features.missing(offload.functions)
     if missing:
         raise ValueError(f"{missing[0]} is not granted to this device")
+    if offload.vlan_tag is not None:
+        if not features.vlan_insertion:
+            raise ValueError("vlan_insertion is not granted to this device")
+        if offload.vlan_tag not in range(1 << 16):
+            raise ValueError(f"VLAN tag must have 16 bits, not be {offload.vlan_tag:#x}")
     headers = offload.l2_length + offload.l3_length + offload.l4_length
     if headers > _LONGEST_HEADERS:
         raise ValueError(f"headers must have at most {_LONGEST_HEADERS} bytes, not {headers}")

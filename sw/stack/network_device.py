@@ -38,6 +38,8 @@ class Features(AdvancedFunctions):
         Station address, 6 bytes.
     mtu : int
         Bytes of the longest IP packet on the wire.
+    vlan_insertion : bool
+        The device inserts VLAN tags.
     maximum_large_send_v4, maximum_large_send_v6 : int
         Bytes of the longest IP packet that a super-frame may be; 0 without large send.
     maximum_fragments : int
@@ -49,6 +51,7 @@ class Features(AdvancedFunctions):
 
     mac: bytes
     mtu: int
+    vlan_insertion: bool = False
     maximum_large_send_v4: int = 0
     maximum_large_send_v6: int = 0
     maximum_fragments: int = 1
@@ -92,9 +95,11 @@ class Offload:
     mss : int
         Large send: payload bytes of each segment but the last; 0 for a single frame. Implies
         `checksum_tcp` and, over IPv4, `checksum_ipv4`.
+    vlan_tag : int or None
+        Tag control information of a VLAN tag to insert behind the addresses; None for no tag.
     l2_length, l3_length, l4_length : int
-        Bytes of the Ethernet header with its VLAN tags, of the IP header, and of the TCP or UDP
-        header. Meaningful, and then all required, when anything is asked for.
+        Bytes of the Ethernet header with the VLAN tags that it has, of the IP header, and of the
+        TCP or UDP header. Meaningful, and then all required, when anything is asked for.
     """
 
     ipv6: bool = False
@@ -102,6 +107,7 @@ class Offload:
     checksum_tcp: bool = False
     checksum_udp: bool = False
     mss: int = 0
+    vlan_tag: int | None = None
     l2_length: int = 14
     l3_length: int = 0
     l4_length: int = 0

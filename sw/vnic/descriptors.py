@@ -79,8 +79,8 @@ class TransmitFrame:
         Comes back in the completion.
     flags : TransmitFlag
         What is asked for, and the protocols of the frame.
-    insert_vlan : bool
-        Insert a VLAN tag.
+    vlan_tag : int or None
+        Tag control information of a VLAN tag to insert; None for no tag.
     mss : int
         Payload bytes of each segment but the last, with LARGE_SEND.
     l2_length, l3_length, l4_length : int
@@ -93,7 +93,7 @@ class TransmitFrame:
 
     correlator: int
     flags: TransmitFlag
-    insert_vlan: bool = False
+    vlan_tag: int | None = None
     mss: int = 0
     l2_length: int = 0
     l3_length: int = 0
@@ -116,10 +116,10 @@ class TransmitFrame:
                 elements_of(len(self.entries)),
                 len(self.entries),
                 self.flags,
-                _INSERT_VLAN if self.insert_vlan else 0,
+                0 if self.vlan_tag is None else _INSERT_VLAN,
                 self.mss,
                 self.correlator,
-                0,
+                self.vlan_tag or 0,
                 first.map_id,
                 first.length,
                 first.ioba,
@@ -202,7 +202,7 @@ class TransmitAssembler:
 
 def _assemble(elements: Sequence[bytes]) -> TransmitFrame | Malformed:
     opening, *rest = elements
-    _, _, announced, count, flags1, flags2, mss, correlator, _, map_id, length, ioba = (
+    _, _, announced, count, flags1, flags2, mss, correlator, tag, map_id, length, ioba = (
         _TRANSMIT.unpack(opening)
     )
     headers = [element for element in rest if element[1] == _HEADER_DESCRIPTOR]
@@ -231,7 +231,7 @@ def _assemble(elements: Sequence[bytes]) -> TransmitFrame | Malformed:
     return TransmitFrame(
         correlator=correlator,
         flags=TransmitFlag(flags1),
-        insert_vlan=bool(flags2 & _INSERT_VLAN),
+        vlan_tag=tag if flags2 & _INSERT_VLAN else None,
         mss=mss,
         l2_length=l2,
         l3_length=l3,

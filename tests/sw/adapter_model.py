@@ -205,7 +205,9 @@ class AdapterModel:
         self.accesses: Counter[str] = Counter()
         self.doorbells: Counter[int] = Counter()
         self.rings = [RingModel(number) for number in range(rings)]
-        everything = dict.fromkeys((*AdvancedFunctions().functions, "scatter_gather"), 1)
+        everything = dict.fromkeys(
+            (*AdvancedFunctions().functions, "scatter_gather", "vlan_insertion"), 1
+        )
         self.capabilities = IdentityCapabilities(**(everything | capabilities))
         self.page = AdapterModelPage(self)
         hardware.bridge.on_reset = lambda ring: self.reset(self.rings[ring])
@@ -297,7 +299,7 @@ class AdapterModel:
             if frame is None:
                 status = TransmitStatus.MEMORY_REFUSED
             else:
-                segments = list(finish(frame, descriptor))
+                segments = [insert_tag(each, descriptor) for each in finish(frame, descriptor)]
                 self.wire += [(ring.number, segment) for segment in segments]
         completed = self.complete(ring, descriptor.correlator, status, len(segments))
         if completed and status is TransmitStatus.MEMORY_REFUSED:
@@ -353,6 +355,7 @@ class AdapterModel:
             mss=descriptor.mss if large else 0,
         ).functions
         allowed = not AdvancedFunctions(**named_by(granted)).missing(wanted)
+        allowed = allowed and granted.vlan_insertion >= descriptor.insert_vlan
         allowed = allowed and bool(granted.scatter_gather or descriptor.fragments == 1)
         return TransmitStatus.SUCCESS if allowed else TransmitStatus.NOT_GRANTED
 
@@ -425,6 +428,12 @@ def finish(frame: bytes, descriptor: TransmitDescriptor):
         if number:
             segment[l4 + 13] &= ~0x80  # CWR.
         yield insert_checksums(segment, descriptor)
+
+
+def insert_tag(frame: bytes, descriptor: TransmitDescriptor) -> bytes:
+    if not descriptor.insert_vlan:
+        return frame
+    return frame[:12] + b"\x81\x00" + descriptor.vlan_tag.to_bytes(2, "big") + frame[12:]
 
 
 def insert_checksums(frame: bytearray, descriptor: TransmitDescriptor) -> bytes:

@@ -107,6 +107,28 @@ def test_large_send_is_not_taken_without_the_checksums_that_it_implies(share):
     assert device.features.maximum_large_send_v4 == device.features.maximum_large_send_v6 == 0
 
 
+def test_without_tag_insertion_no_tag_is_asked_for(share):
+    machine = share.machine(without=("vlan_insertion",))
+    device = machine.device()
+    assert not device.features.vlan_insertion
+    frame = Frame(share.header(46), offload=Offload(vlan_tag=7))
+    with pytest.raises(ValueError, match=r"^vlan_insertion is not granted to this device$"):
+        device.transmit([frame])
+
+
+def test_a_tag_is_inserted_by_the_adapter(share):
+    machine = share.machine()
+    device = machine.device()
+    frames = [Frame(share.header(46), offload=Offload(vlan_tag=tag)) for tag in (0xE00A, 0, None)]
+    assert device.transmit(frames) == 3
+    machine.manager.dispatch()
+    found = [Ether(frame) for _ring, frame in machine.model.wire]
+    assert [frame.type for frame in found] == [0x8100, 0x8100, found[2].type]
+    assert [(frame.prio, frame.vlan) for frame in found[:2]] == [(7, 10), (0, 0)]
+    with pytest.raises(ValueError, match=r"^VLAN tag must have 16 bits, not be 0x10000$"):
+        device.transmit([Frame(share.header(46), offload=Offload(vlan_tag=1 << 16))])
+
+
 def test_without_scatter_gather_a_frame_is_its_header(share):
     machine = share.machine(without=("scatter_gather",))
     device = machine.device()
@@ -362,7 +384,7 @@ def test_statistics_tell_what_went_over_the_wire(share):
     device.transmit(
         [
             share.tcp_frame((fragment,), [], mss=1448),
-            Frame(b"\xff" * 6 + share.header(0)[6:]),
+            Frame(b"\xff" * 6 + share.header(0)[6:], offload=Offload(vlan_tag=7)),
             Frame(b"\x01" + share.header(0)[1:]),
         ]
     )

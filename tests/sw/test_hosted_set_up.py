@@ -20,6 +20,7 @@ OFFERED = {
     Capability.MAX_RX_ADD_ENTRIES_PER_SUBCRQ: 64,
     Capability.TCP_IP_OFFLOAD: 1,
     Capability.MAX_MTU: 9216,
+    Capability.VLAN_HEADER_INSERTION: 0,
     Capability.MAX_TX_SG_ENTRIES: 31,
 }
 RESPONSE = LoginResponseBuffer(

@@ -57,7 +57,6 @@ def test_a_good_frame_goes_out(user, machine, share):
         ({"entries": (ScatterGatherEntry(1, 4096, 60),)}, VnicReturnCode.INVALID_IOBA),
         ({"entries": (ScatterGatherEntry(1, 1 << 63, 60),)}, VnicReturnCode.INVALID_IOBA),
         ({"entries": (ScatterGatherEntry(1, 0, 1514),)}, VnicReturnCode.INVALID_IOBA),
-        ({"insert_vlan": True}, VnicReturnCode.UNSUPPORTED_OPTION),
         (
             {"flags": TCP | TransmitFlag.IPV6, "l2_length": 14, "l3_length": 40},
             VnicReturnCode.PARAMETER,
@@ -154,6 +153,13 @@ def test_a_checksum_covers_what_was_granted_of_the_protocols_named(client, machi
     (_, frame) = machine.model.wire[0]
     assert frame[24:26] == bytes(2)
     assert frame[50:52] != bytes(2)
+
+
+def test_a_tag_is_inserted(user, machine, share):
+    user.submit([user.frame(5, vlan_tag=0x6007).pack()])
+    assert user.completions() == [(OK, 5)]
+    plain = share.header(6) + bytes(6)
+    assert machine.model.wire == [(1, plain[:12] + b"\x81\x00\x60\x07" + plain[12:])]
 
 
 @pytest.mark.parametrize("mss", [0, 1000])
