@@ -96,13 +96,14 @@ class BypassQueue(wiring.Component):
         m.d.comb += self.o.valid.eq(holds | self.i.valid)
         m.d.comb += self.o.payload.eq(Mux(holds, read.data, self.i.payload))
 
-        # What is not passed by is written; the ring is read as soon as it holds anything.
+        # What is not passed by is kept; the ring is read as soon as it holds anything. A free place
+        # is written in any case, since what comes is known late.
         put = Signal()
         get = Signal()
         m.d.comb += put.eq(self.i.valid & self.i.ready & (holds | ~self.o.ready))
         m.d.comb += get.eq(holds & self.o.ready)
         m.d.comb += write.data.eq(self.i.payload)
-        m.d.comb += write.en.eq(put)
+        m.d.comb += write.en.eq(self.i.ready)
         m.d.sync += write.addr.eq(write.addr + put)
         m.d.sync += read.addr.eq(read.addr + get)
         with m.If(put & ~get):
