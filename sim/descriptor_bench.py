@@ -154,8 +154,9 @@ class FrameRequest:
 
         # The generic checksum lies behind the headers of those that count it.
         start, field = self.checksum_start, self.checksum_start + self.checksum_offset
-        behind = max([14, *([l4] if by_protocol else []), *([l4 + 20] if tcp else [])])
-        behind = max(behind, l4 + 8) if udp else behind
+        behind = 14
+        for is_asked, end in ((by_protocol, l4), (tcp, l4 + 20), (udp, l4 + 8)):
+            behind = max(behind, end if is_asked else 0)
         bad_field = field % 2 == 1 or start % 2 == 1 or start < 14 or start + tag > 255
         bad_field = bad_field or field < behind or field + 2 > total
 

@@ -92,7 +92,7 @@ class ClientAttack:
         frame = TransmitFrame(
             correlator=rng.getrandbits(32),
             flags=flags,
-            insert_vlan=rng.random() < 0.05,
+            vlan_tag=rng.getrandbits(16) if rng.random() < 0.05 else None,
             mss=rng.choice((0, 1, 63, 64, 200, 9000, 65535)),
             l2_length=rng.choice((14, 14, 14, 0, 18, 255)),
             l3_length=rng.choice((20, 20, 20, 0, 60, 65535)),

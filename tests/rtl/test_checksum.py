@@ -269,7 +269,7 @@ def tunnel(rng, *, outer_v6, inner_v6, udp, payload):
     addresses = right[start - inner_bytes + (8 if inner_v6 else 12) : start]
     length = len(right) - start
     pseudo = addresses + bytes([0, 17 if udp else 6]) + length.to_bytes(2, "big")
-    field = sum(job.generic)
+    field = start + (6 if udp else 16)
     given[field : field + 2] = ones_complement_sum(pseudo).to_bytes(2, "big")
     return right, replace(job, packet=bytes(given))
 
