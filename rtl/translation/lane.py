@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from byway.rtl.translation.bypass import BypassBuffer, BypassQueue
+from byway.rtl.bus.bypass import BypassBuffer, BypassQueue
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.request import AddressLayout, TranslatedLayout
 

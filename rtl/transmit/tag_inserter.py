@@ -5,7 +5,8 @@ one. A tag that the packet brings along becomes the inner one. All else, errors 
 it is.
 
 Clock domain: ``sync``. Latency: 1 cycle. Throughput: a piece a cycle; an inserted tag takes one
-cycle more, and another one if the addresses end within a piece.
+cycle more, and another one if the addresses end within a piece. ``pieces.ready`` depends on
+flip-flops alone.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from byway.rtl.bus.bypass import BypassBuffer
 from byway.rtl.bus.packet import PieceLayout
 
 __all__ = ["TAG_BYTES", "TagInserter", "TagLayout"]
@@ -80,14 +82,16 @@ class TagInserter(wiring.Component):
     def elaborate(self, platform):
         """The addresses, the tag, the rest."""
         m = Module()
-        tag, piece, out = self.tags.payload, self.pieces.payload, self.tagged.payload
+        m.submodules.entry = entry = BypassBuffer(self.pieces.payload.shape())
+        wiring.connect(m, wiring.flipped(self.pieces), entry.i)
+        tag, piece, out = self.tags.payload, entry.o.payload, self.tagged.payload
         left = Signal(range(_ADDRESS_BYTES + 1), init=_ADDRESS_BYTES)  # Bytes before the tag.
         taken = Signal.like(piece.count)  # Bytes of the piece in hand that have gone.
         inserting = Signal()  # The tag is next.
         moves = Signal()
         ends = Signal()
         m.d.comb += moves.eq(~self.tagged.valid | self.tagged.ready)
-        m.d.comb += [self.pieces.ready.eq(ends), self.tags.ready.eq(ends & piece.last)]
+        m.d.comb += [entry.o.ready.eq(ends), self.tags.ready.eq(ends & piece.last)]
 
         # What is left of the piece goes as far as the tag.
         rest = Signal.like(piece.count)
@@ -110,7 +114,7 @@ class TagInserter(wiring.Component):
                     out.error.eq(0),
                     inserting.eq(0),
                 ]
-            with m.Elif(self.pieces.valid & self.tags.valid):
+            with m.Elif(entry.o.valid & self.tags.valid):
                 m.d.comb += ends.eq(~within)
                 m.d.sync += [
                     self.tagged.valid.eq(1),

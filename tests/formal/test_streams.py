@@ -77,6 +77,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "segmenter": {"data_width": 16, "maximum_header": 8},
     "shared_adapter": {"rings": 1, "windows": 1},
     "skid_buffer": {"shape": 2},
+    "tag_inserter": {"data_width": 32},
     "translation_agent": {**WIDTHS, **TRANSLATION, "outstanding": 2},
     "translation_bridge": {**WIDTHS, **TRANSLATION, "requesters": 2, "outstanding": 2},
     "translator": {**WIDTHS, **TRANSLATION, "room": 2},

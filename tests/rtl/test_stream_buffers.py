@@ -13,8 +13,8 @@ import pytest
 from amaranth.hdl import unsigned
 from amaranth.sim import Simulator
 
+from byway.rtl.bus.bypass import BypassBuffer, BypassQueue
 from byway.rtl.bus.skid_buffer import SkidBuffer
-from byway.rtl.translation.bypass import BypassBuffer, BypassQueue
 
 CYCLES = 400
 
