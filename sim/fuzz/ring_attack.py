@@ -377,10 +377,12 @@ class RingAttack:
         fields = {"ip_offset": 14, "l4_offset": l4, "ipv6": ipv6, "checksum_ipv4": not ipv6}
         fields["insert_vlan"] = rng.randrange(4) == 0
         size = {"mss": rng.choice((64, 200, 536)), "header_length": l4 + 20}
-        generic = {"checksum_start": l4 + 8, "checksum_offset": rng.choice((0, 6, 16, 200))}
+        generic = {"checksum_start": l4 + 8, "checksum_offset": rng.choice((0, 0, 2, 6))}
         return fields | rng.choice(
             (
                 {"checksum_tcp": 1},
+                {"checksum_tcp": 1},
+                {"large_send": 1, **size},
                 {"large_send": 1, **size},
                 {"large_send": 1, **size},
                 {"udp_segmentation": 1, **size},
