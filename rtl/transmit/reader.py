@@ -353,11 +353,15 @@ class DmaReader(wiring.Component):
         with m.Else():
             m.d.sync += come_oldest.eq(come_oldest + (axi.rvalid & (coming == oldest)))
 
-        # Slots for which nothing comes. That the oldest is one is known a cycle late.
+        # Slots for which nothing comes. That the oldest is one is known a cycle late, and that it
+        # is free again a cycle later still: no slot is the oldest again so soon.
         empty = Signal(self.slots)
         oldest_empty = Signal()
-        with m.If(freed):
-            m.d.sync += empty.bit_select(oldest, 1).eq(0)
+        was_freed = Signal()
+        freed_slot = Signal.like(oldest)
+        m.d.sync += [was_freed.eq(freed), freed_slot.eq(oldest)]
+        with m.If(was_freed):
+            m.d.sync += empty.bit_select(freed_slot, 1).eq(0)
         with m.If(issued & burst.dropped):
             m.d.sync += empty.bit_select(newest, 1).eq(1)
         m.d.sync += oldest_empty.eq(empty.bit_select(oldest, 1) & ~freed)
