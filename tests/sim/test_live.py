@@ -89,7 +89,7 @@ def test_file_over_http_arrives_whole_in_super_frames(tmp_path):
     assert code == 0, errors
     assert (tmp_path / "got").read_bytes() == data
     status = figures["status"]
-    assert figures["offloads"] == ["CHECKSUM", "TSO4", "TSO_ECN"]
+    assert figures["offloads"] == ["CHECKSUM", "TSO4", "TSO6", "TSO_ECN"]
     assert status["goodput_simulated"] > 0.6 * 941.5e6
     assert status["payload_bytes"] >= len(data)
     (super_frames,) = status["super_frames"]
@@ -101,7 +101,7 @@ def test_file_over_http_arrives_whole_in_super_frames(tmp_path):
 
 
 @needs_namespaces
-def test_many_connections_at_once_and_ipv6_by_cpu(tmp_path):
+def test_many_connections_at_once_over_both_versions_of_ip(tmp_path):
     server = """
 import socket, threading
 listener = socket.create_server(("::", 7000), family=socket.AF_INET6, dualstack_ipv6=True,
@@ -145,8 +145,7 @@ print(len(threads), "ended,", len(wrong), "wrong")
     )
     assert code == 0, errors
     assert output == "50 ended, 0 wrong\n"
-    (by_cpu,) = figures["status"]["checksums_by_cpu"]
-    assert by_cpu >= 25 * 3  # TCP over IPv6, which the adapter does not sum.
+    assert figures["status"]["checksums_by_cpu"] == [0]
     assert figures["status"]["bad_frames"] == 0
 
 
