@@ -30,7 +30,8 @@ def serve(orders: Connection, engine: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who gives the orders.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    # Who gives the orders may end at any time, with an outcome still on its way or not.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             seed = orders.recv()
             # Ends the process, wherever it is, and even if it never comes back from the engine.
