@@ -6,7 +6,7 @@ from typing import NamedTuple
 __all__ = ["DATA_BYTES", "BeatKind", "BusBeat"]
 
 #: Bytes of the widest bus.
-DATA_BYTES = 16
+DATA_BYTES = 64
 
 
 class BeatKind(IntEnum):

@@ -20,7 +20,7 @@ from amaranth.lib import wiring
 
 from byway.rtl.bus.axi4 import Resp
 from byway.sim.board.board import BoardParameters
-from byway.sim.board.bus_beat import BusBeat
+from byway.sim.board.bus_beat import DATA_BYTES, BusBeat
 from byway.sim.board.gmii_sink import WireFrame, judge
 from byway.sim.engines.engine import CYCLE_NS, EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
@@ -87,7 +87,7 @@ class _Section(ctypes.Structure):
 
 _FOREVER = (1 << 60) - 1
 #: As ``BusBeat`` in ``axi_memory.h``.
-_BEAT = struct.Struct("=QQIHBB16s")
+_BEAT = struct.Struct(f"=QQIHBB{DATA_BYTES}s")
 #: Function of the library -> types of its arguments.
 _BOARD = ctypes.c_void_p
 _ARGUMENTS = {

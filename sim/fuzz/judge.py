@@ -144,7 +144,7 @@ class Judge:
 
     def _judge_completion(self, cycle: int, ring: int, offset: int, data: bytes) -> None:
         """Judge a beat of a completion, `offset` bytes behind its beginning."""
-        record = data if offset == 0 else bytes(offset) + data[: Completion.SIZE - offset]
+        record = (bytes(offset) + data)[: Completion.SIZE]
         completion = Completion.unpack(record)
         if offset == 0:
             self.statuses[completion.status.name.lower()] += 1

@@ -27,7 +27,7 @@ struct BusBeat {
   uint32_t identifier;
   uint16_t requester;
   uint8_t kind, size;
-  uint8_t data[16];
+  uint8_t data[64];
 };
 
 // Answers at the m_axi port of `Top`, over bytes that belong to somebody else.
