@@ -5,10 +5,21 @@ from amaranth.hdl import Signal
 
 from byway.rtl.translation.window import BindingLayout, WindowLayout
 
-__all__ = ["PAGES", "PAGE_BITS", "WALKS", "WATCHED_PAGE", "WINDOWS", "configure", "takes_back"]
+__all__ = [
+    "PAGES",
+    "PAGE_BITS",
+    "SIZES",
+    "WALKS",
+    "WATCHED_PAGE",
+    "WINDOWS",
+    "configure",
+    "takes_back",
+]
 
 WINDOWS = 2
 WALKS = 2
+#: Of a translator: the smallest at which windows, pages and sets differ and buffers fill.
+SIZES = {"windows": WINDOWS, "id_width": 1, "iotlb_sets": 2, "iotlb_ways": 1, "walks": WALKS}
 #: Bits of an address above the offset in its page.
 PAGE_BITS = 2
 PAGES = 1 << PAGE_BITS

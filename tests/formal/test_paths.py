@@ -25,7 +25,7 @@ from byway.rtl.translation.read_path import ReadPath
 from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.walker import Walker
 from byway.rtl.translation.write_path import WritePath
-from tests.formal.configuration import PAGE_BITS, WALKS, WINDOWS, configure
+from tests.formal.configuration import PAGE_BITS, SIZES, WALKS, WINDOWS, configure
 from tests.formal.surroundings import anything
 
 WIDTHS = {"addr_width": 13, "id_width": 1, "user_width": 2}
@@ -151,14 +151,7 @@ class InvalidationsFindTheTranslatorAtRest(Elaboratable):
         """All else in the agent is idle when it likes."""
         m = Module()
         m.submodules.translator = translator = Translator(
-            windows=WINDOWS,
-            addr_width=12 + PAGE_BITS,
-            id_width=1,
-            user_width=1,
-            iotlb_sets=2,
-            iotlb_ways=1,
-            walks=WALKS,
-            room=2,
+            **SIZES, addr_width=12 + PAGE_BITS, user_width=1, room=2
         )
         m.submodules.invalidator = invalidator = Invalidator(windows=WINDOWS)
         anything(m, translator, but=("hold", "invalidate", "binding_lookup", "window_lookup"))

@@ -15,7 +15,7 @@ from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module
 
 from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.window import BindingLayout, WindowLayout
-from tests.formal.configuration import PAGE_BITS, WALKS, WINDOWS, configure
+from tests.formal.configuration import PAGE_BITS, SIZES, WALKS, WINDOWS, configure
 from tests.formal.surroundings import anything
 
 REQUESTERS = 2
@@ -32,18 +32,9 @@ class WalksStayInTheirTable(Elaboratable):
         """Tables begin in the first pages of memory; they may end between any two entries."""
         m = Module()
         m.submodules.dut = dut = Translator(
-            windows=WINDOWS,
-            addr_width=12 + LOW_BITS + HIGH_BITS,
-            id_width=1,
-            user_width=2,
-            iotlb_sets=2,
-            iotlb_ways=1,
-            walks=WALKS,
-            ahead=0,
-            room=2,
+            **SIZES, addr_width=12 + LOW_BITS + HIGH_BITS, user_width=2, ahead=0, room=2
         )
-        but = ("binding_lookup", "window_lookup", "invalidate")
-        anything(m, dut, but=but)
+        anything(m, dut, but=("binding_lookup", "window_lookup", "invalidate"))
         watched = Cat(AnyConst(1), Signal(LOW_BITS - 1), AnyConst(HIGH_BITS))
         for requests in (dut.reads, dut.writes):
             index = requests.payload.addr[12:]
@@ -96,14 +87,7 @@ class WalksAreNoRest(Elaboratable):
         """The memory answers each once."""
         m = Module()
         m.submodules.dut = dut = Translator(
-            windows=WINDOWS,
-            addr_width=12 + PAGE_BITS,
-            id_width=1,
-            user_width=1,
-            iotlb_sets=2,
-            iotlb_ways=1,
-            walks=WALKS,
-            room=2,
+            **SIZES, addr_width=12 + PAGE_BITS, user_width=1, room=2
         )
         anything(m, dut, but=("binding_lookup", "window_lookup", "invalidate"))
         configure(m, dut)
