@@ -4,7 +4,7 @@ It could stand on a memory bus of its own, as an adapter that is not shared; beh
 bridge (`byway.rtl.shared_adapter`) it is shared, and needs no change for that (patent, FIG. 5:
 prior art adapters serve without enhancement).
 
-Clock domain: ``sync``, 125 MHz for gigabit GMII.
+Clock domain: ``sync``, that of the wire: 125 MHz for gigabit GMII, 156.25 MHz for XGMII.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from byway.rtl.counter import Counter
-from byway.rtl.mac.gmii import GmiiTransmitSignature, GmiiTransmitter
+from byway.rtl.mac.wires import WIRES, check_wire
 from byway.rtl.transmit.ring import RingConfig, RingStatus
 from byway.rtl.transmit.transmit_path import TransmitPath
 
@@ -38,6 +38,8 @@ class Adapter(wiring.Component):
         Transmit rings, 1 to 32.
     data_width : int
         Width of the memory bus in bits: 64 or 128.
+    wire : str
+        One of `byway.rtl.mac.wires.WIRES`.
 
     Members
     -------
@@ -51,7 +53,7 @@ class Adapter(wiring.Component):
         2 cycles late.
     m_axi : Out(AXI4Signature)
         To memory; AxUSER is the ring.
-    gmii : Out(GmiiTransmitSignature())
+    gmii or xgmii : Out(GmiiTransmitSignature()) or Out(XgmiiTransmitSignature())
 
     Raises
     ------
@@ -66,11 +68,14 @@ class Adapter(wiring.Component):
     idle: Signal
     m_axi: Any
     gmii: Any
+    xgmii: Any
 
-    def __init__(self, *, rings: int = 2, data_width: int = 64):
+    def __init__(self, *, rings: int = 2, data_width: int = 64, wire: str = "gmii"):
         self.transmit_path = TransmitPath(rings=rings, data_width=data_width)
         self.rings = rings
         self.data_width = data_width
+        self.wire = check_wire(wire)
+        wire_signature, _transmitter = WIRES[wire]
         super().__init__(
             {
                 "config": In(RingConfig()).array(rings),
@@ -79,7 +84,7 @@ class Adapter(wiring.Component):
                 "counters": Out(AdapterCounters()),
                 "idle": Out(1),
                 "m_axi": Out(self.transmit_path.axi),
-                "gmii": Out(GmiiTransmitSignature()),
+                wire: Out(wire_signature()),
             }
         )
 
@@ -87,13 +92,14 @@ class Adapter(wiring.Component):
         """Path, MAC, counters."""
         m = Module()
         m.submodules.transmit_path = path = self.transmit_path
-        m.submodules.mac = mac = GmiiTransmitter(data_width=self.data_width)
+        _signature, transmitter = WIRES[self.wire]
+        m.submodules.mac = mac = transmitter(data_width=self.data_width)
         for number in range(self.rings):
             wiring.connect(m, wiring.flipped(self.config[number]), path.config[number])
             wiring.connect(m, path.status[number], wiring.flipped(self.status[number]))
         wiring.connect(m, path.m_axi, wiring.flipped(self.m_axi))
         wiring.connect(m, path.frame, mac.frame)
-        wiring.connect(m, mac.gmii, wiring.flipped(self.gmii))
+        wiring.connect(m, getattr(mac, self.wire), wiring.flipped(getattr(self, self.wire)))
         m.d.comb += mac.enable.eq(self.transmit_enable)
 
         # Between the last end and the wire a frame is offered to the MAC, or being sent.

@@ -42,6 +42,7 @@ _PARAMETERS = {
     "windows": "translation windows, 1 to 256",
     "addr_width": "bits of an AXI4 address",
     "data_width": "bits of the memory bus",
+    "wire": "gmii or xgmii",
     "id_width": "bits of the master's AxID; the memory's has one more",
     "user_width": "bits of AxUSER",
     "iotlb_sets": "sets of the IOTLB, a power of two",
@@ -100,9 +101,9 @@ def _parser() -> _Parser:
         for parameter in inspect.signature(kind).parameters.values():
             command.add_argument(
                 f"--{parameter.name.replace('_', '-')}",
-                type=_number,
+                type=str if isinstance(parameter.default, str) else _number,
                 default=parameter.default,
-                metavar="N",
+                metavar="NAME" if isinstance(parameter.default, str) else "N",
                 help=f"{_PARAMETERS[parameter.name]} (%(default)s)",
             )
         command.add_argument("--top", default=name, help="name of the module (%(default)s)")

@@ -2,14 +2,14 @@
 
     s_axil -> RegisterBank -+- manager, window page --> TranslationBridge -> m_axi
                             |                               ^ I/O bus addresses, requester in AxUSER
-                            +- adapter page ------------> Adapter -> gmii
+                            +- adapter page ------------> Adapter -> gmii or xgmii
                             +- doorbell pages -----------^
 
 Each page of the register space is meant for one owner (``byway.rdl``); the system maps it to that
 owner only. The adapter's interrupt goes to its driver in the hosting partition, the manager's to
 the partition manager; both are levels.
 
-Clock domain: ``sync``, 125 MHz for gigabit GMII. Source: patent, FIG. 5.
+Clock domain: ``sync``, 125 MHz for gigabit GMII, 156.25 MHz for XGMII. Source: patent, FIG. 5.
 """
 
 from typing import Any
@@ -22,7 +22,6 @@ from byway.rtl.adapter import Adapter
 from byway.rtl.bus.axi4 import AXI4Signature
 from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.register_bank import RegisterBank
-from byway.rtl.mac.gmii import GmiiTransmitSignature
 from byway.rtl.translation.bridge import TranslationBridge
 from byway.rtl.translation.manager import connect_manager
 from byway.rtl.transmit.transmit_path import USER_WIDTH, id_width
@@ -47,6 +46,8 @@ class SharedAdapter(wiring.Component):
         Translation windows: 1 to 256.
     data_width : int
         Width of the memory bus in bits: 64 or 128.
+    wire : str
+        One of `byway.rtl.mac.wires.WIRES`.
 
     Members
     -------
@@ -54,7 +55,7 @@ class SharedAdapter(wiring.Component):
         Registers.
     m_axi : Out(AXI4Signature)
         System memory, by system addresses. The top bit of an ARID marks reads of TCE tables.
-    gmii : Out(GmiiTransmitSignature())
+    gmii or xgmii : Out(GmiiTransmitSignature()) or Out(XgmiiTransmitSignature())
     adapter_interrupt, manager_interrupt : Out(1)
     quiescent : Out(1)
         Nothing is under way: while this is high and no valid comes in from software or memory, no
@@ -67,14 +68,17 @@ class SharedAdapter(wiring.Component):
     s_axil: Any
     m_axi: Any
     gmii: Any
+    xgmii: Any
     adapter_interrupt: Signal
     manager_interrupt: Signal
     quiescent: Signal
 
-    def __init__(self, *, rings: int = 2, windows: int = 16, data_width: int = 64):
+    def __init__(
+        self, *, rings: int = 2, windows: int = 16, data_width: int = 64, wire: str = "gmii"
+    ):
         self.rings = rings
         self._bank = RegisterBank(rings=rings, windows=windows)
-        self._adapter = Adapter(rings=rings, data_width=data_width)
+        self._adapter = Adapter(rings=rings, data_width=data_width, wire=wire)
         self._bridge = TranslationBridge(
             requesters=rings,
             windows=windows,
@@ -91,7 +95,7 @@ class SharedAdapter(wiring.Component):
             {
                 "s_axil": In(AXI4LiteSignature(addr_width=registers.addr_width)),
                 "m_axi": Out(AXI4Signature(**memory.parameters)),
-                "gmii": Out(GmiiTransmitSignature()),
+                wire: self._adapter.signature.members[wire],
                 "adapter_interrupt": Out(1),
                 "manager_interrupt": Out(1),
                 "quiescent": Out(1),
@@ -107,7 +111,8 @@ class SharedAdapter(wiring.Component):
         wiring.connect(m, wiring.flipped(self.s_axil), bank.s_axil)
         wiring.connect(m, adapter.m_axi, bridge.s_axi)
         wiring.connect(m, bridge.m_axi, wiring.flipped(self.m_axi))
-        wiring.connect(m, adapter.gmii, wiring.flipped(self.gmii))
+        wire = adapter.wire
+        wiring.connect(m, getattr(adapter, wire), wiring.flipped(getattr(self, wire)))
         connect_manager(m, bank.manager, bank.window, bridge, interrupt=self.manager_interrupt)
         self._connect_adapter_page(m)
         self._watch(m)

@@ -11,7 +11,8 @@ is shorter than 9 bytes. A frame whose packet comes too late for that starts in 
 those behind it are counted from there.
 
 Clock domain: ``sync``, 156.25 MHz at 10 Gb/s. From the first beat of a packet to Start on the wire:
-7 cycles. A beat is taken every cycle. The fields ``error`` are not looked at: packets come from the
+7 cycles, 8 if beats are wider than the wire. So many bytes are taken every cycle as the wire has
+lanes. The fields ``error`` are not looked at: packets come from the
 frame buffer, which keeps spoilt ones back.
 
 A source that has no next beat at the moment it is due has run dry. Then the bytes so far end with
@@ -21,10 +22,11 @@ for a frame [46.3.3]; the rest of the packet is discarded. This does not count a
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from byway.rtl.bus.downsizer import Downsizer
 from byway.rtl.bus.packet import BeatLayout
 from byway.rtl.mac.fcs import FrameCheckSequence
 from byway.rtl.mac.xgmii_framer import LANES, START_LANES, WordLayout, XgmiiFramer
@@ -80,7 +82,7 @@ class XgmiiTransmitter(wiring.Component):
     Parameters
     ----------
     data_width : int
-        Width of a beat's data in bits: 64, that of the wire. Wider packets need an adapter.
+        Width of a beat's data in bits: 64, that of the wire, or a power of two times that.
 
     Members
     -------
@@ -112,8 +114,10 @@ class XgmiiTransmitter(wiring.Component):
     sent_bytes: Signal
 
     def __init__(self, *, data_width: int = 8 * LANES):
-        if data_width != 8 * LANES:
-            raise ValueError(f"Data width must be {8 * LANES}, not {data_width!r}")
+        lanes = BeatLayout(data_width).lanes
+        if lanes < LANES:
+            raise ValueError(f"Data width must be at least {8 * LANES}, not {data_width!r}")
+        self.data_width = data_width
         super().__init__(
             {
                 "frame": In(stream.Signature(BeatLayout(data_width))),
@@ -130,7 +134,7 @@ class XgmiiTransmitter(wiring.Component):
         m = Module()
         m.submodules.framer = framer = XgmiiFramer()
         m.submodules.fcs = fcs = FrameCheckSequence(data_width=8 * LANES)
-        wiring.connect(m, wiring.flipped(self.frame), framer.frame)
+        waiting = self._connect_frame(m, framer.frame)
         m.d.comb += [
             framer.enable.eq(self.enable),
             fcs.restart.eq(framer.word.first),
@@ -178,8 +182,20 @@ class XgmiiTransmitter(wiring.Component):
                     m.d.comb += character.eq(fcs_bytes.word_select(lane % _FCS_BYTES, 8))
         self._put_on_wire(m, characters, controls, half)
 
-        self._tell(m, framer, word, under_way=fcs.latency + 1)
+        self._tell(m, framer, word, waiting=waiting, under_way=fcs.latency + 1)
         return m
+
+    def _connect_frame(self, m: Module, narrow: stream.Interface) -> ValueLike:
+        """Beats as wide as the wire; returns whether any wait to become so."""
+        if self.data_width == 8 * LANES:
+            wiring.connect(m, wiring.flipped(self.frame), narrow)
+            return 0
+        m.submodules.downsizer = downsizer = Downsizer(
+            data_width=self.data_width, narrow_width=8 * LANES
+        )
+        wiring.connect(m, wiring.flipped(self.frame), downsizer.wide)
+        wiring.connect(m, downsizer.narrow, narrow)
+        return downsizer.narrow.valid
 
     def _choose_sources(self, m: Module, word) -> list[Any]:
         """Of each lane, a cycle later; a frame may end in the word after its last one."""
@@ -220,12 +236,12 @@ class XgmiiTransmitter(wiring.Component):
                 wire.eq(Mux(half, Cat(before, word[:width]), word)),
             ]
 
-    def _tell(self, m: Module, framer, word, *, under_way: int) -> None:
+    def _tell(self, m: Module, framer, word, *, waiting: ValueLike, under_way: int) -> None:
         """What is sent, and when, on the way from the framer and from the word with its FCS."""
         sending = Signal(under_way)
         m.d.sync += [
             sending.eq(Cat(framer.sending, sending)),
-            self.busy.eq(framer.sending | sending.any()),
+            self.busy.eq(waiting | framer.sending | sending.any()),
         ]
 
         ends = Signal()

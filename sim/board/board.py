@@ -10,9 +10,10 @@ from typing import Any
 
 from byway.sim.board.axi_memory import AxiMemory, MemoryManner
 from byway.sim.board.bus_beat import BusBeat
-from byway.sim.board.gmii_sink import GmiiSink, WireFrame
 from byway.sim.board.pins import Pins
 from byway.sim.board.register_master import RegisterMaster
+from byway.sim.board.wire import WIRES, wire_of
+from byway.sim.board.wire_frame import WireFrame
 
 __all__ = ["Board", "BoardParameters"]
 
@@ -47,9 +48,9 @@ class BoardParameters:
 
 
 class Board:
-    """See the module. `pins` must have the GMII pins lowest, as `Board.pin_order` asks."""
+    """See the module. `pins` must have those of the wire lowest, as `Board.pin_order` asks."""
 
-    pin_order = ("gmii_",)
+    pin_order = tuple(f"{name}_" for name in WIRES)
 
     def __init__(self, pins: Pins, storage: bytearray | memoryview, parameters: BoardParameters):
         self.cycle = 0
@@ -58,7 +59,8 @@ class Board:
         self.master = RegisterMaster(pins)
         passed = self.passed if parameters.watches_bus else None
         self._memory = AxiMemory(pins, storage, parameters.memory, passed=passed)
-        self._sink = GmiiSink(pins, self.frames)
+        self.wire = wire_of(pins.outputs)
+        self._sink = self.wire.sink(pins, self.frames)
         self._lines = tuple(
             pins.outputs[name].mask
             for name in ("adapter_interrupt", "manager_interrupt", "quiescent")

@@ -1,13 +1,12 @@
 """The far end of the wire: collects frames from a 64-bit XGMII [IEEE 802.3, clause 46]."""
 
 from collections import deque
-from dataclasses import dataclass
 
-from byway.sim.board.gmii_sink import WireFrame, judge
 from byway.sim.board.pins import Pins
+from byway.sim.board.wire_frame import WireFrame, judge
 from byway.sim.wire.medium import GAP_BYTES, PREAMBLE
 
-__all__ = ["ERROR", "IDLE", "START", "TERMINATE", "XgmiiFrame", "XgmiiSink"]
+__all__ = ["ERROR", "IDLE", "LANES", "MOST_DEFICIT", "START", "TERMINATE", "XgmiiSink"]
 
 # Control characters [table 46-3].
 IDLE = 0x07
@@ -15,30 +14,12 @@ START = 0xFB
 TERMINATE = 0xFD
 ERROR = 0xFE
 
-_LANES = 8
+#: Bytes that it carries in a cycle.
+LANES = 8
 #: Lanes of 32 bits, in the first of which a frame starts [46.2.2].
 _START_LANES = 4
 #: By how many bytes gaps may have been shorter than they should [46.3.1.4].
-_MOST_DEFICIT = 3
-
-
-@dataclass(frozen=True)
-class XgmiiFrame(WireFrame):
-    """A frame as it came off an XGMII.
-
-    Good is besides: it began with Start in lane 0 or 4 and ended with Terminate, its data held no
-    control character, and gaps up to it were long enough on average, by the deficit idle count.
-
-    Attributes
-    ----------
-    first_lane : int
-        Lane of Start.
-    gap : int or None
-        Bytes from the end of what came before to Start, Terminate included; None if none did.
-    """
-
-    first_lane: int
-    gap: int | None
+MOST_DEFICIT = 3
 
 
 class XgmiiSink:
@@ -55,10 +36,11 @@ class XgmiiSink:
         Finished frames are appended here.
     """
 
-    def __init__(self, pins: Pins, frames: deque[XgmiiFrame], *, prefix: str = "xgmii_"):
+    def __init__(self, pins: Pins, frames: deque[WireFrame], *, prefix: str = "xgmii_"):
         self._txd = pins.outputs[prefix + "txd"]
         self._txc = pins.outputs[prefix + "txc"]
-        self._idle = (int.from_bytes([IDLE] * _LANES, "little"), (1 << _LANES) - 1)
+        self.mask = self._txd.mask | self._txc.mask
+        self._idle = (int.from_bytes([IDLE] * LANES, "little"), (1 << LANES) - 1)
         self._frames = frames
         self._received: bytearray | None = None
         self._error = False
@@ -71,8 +53,11 @@ class XgmiiSink:
         txd, txc = self._txd.of(outputs), self._txc.of(outputs)
         if self._received is None and (txd, txc) == self._idle:
             return
-        for lane, character in enumerate(txd.to_bytes(_LANES, "little")):
-            self._take(cycle * _LANES + lane, character, control=bool(txc >> lane & 1))
+        if self._received and not txc:
+            self._received += txd.to_bytes(LANES, "little")
+            return
+        for lane, character in enumerate(txd.to_bytes(LANES, "little")):
+            self._take(cycle * LANES + lane, character, control=bool(txc >> lane & 1))
 
     def _take(self, place: int, character: int, *, control: bool) -> None:
         """Take a character; places are counted in bytes."""
@@ -101,13 +86,9 @@ class XgmiiSink:
         gap = None if self._end is None else self._first - self._end
         # Idle that is inserted makes up for what was left out, but not in advance.
         self._deficit = 0 if gap is None else max(0, self._deficit + GAP_BYTES - gap)
-        frame = judge(
-            bytes(self._received),
-            self._first // _LANES,
-            (place - 1) // _LANES,
-            error=self._error or not whole or self._deficit > _MOST_DEFICIT,
-        )
-        self._frames.append(XgmiiFrame(**vars(frame), first_lane=self._first % _LANES, gap=gap))
-        self._deficit = min(self._deficit, _MOST_DEFICIT)
+        error = self._error or not whole or self._deficit > MOST_DEFICIT
+        received = bytes(self._received)
+        self._frames.append(judge(received, self._first, place - 1, error=error, lanes=LANES))
+        self._deficit = min(self._deficit, MOST_DEFICIT)
         self._end = place
         self._received = None

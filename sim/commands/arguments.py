@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from byway.sim.board.wire import GMII, WIRES
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.open_engine import ENGINES
 from byway.sim.engines.section import WHOLE_RUN, Around, Section, parse_section
-from byway.sim.scenarios.machine import MAXIMUM_MTU, MINIMUM_MTU
+from byway.sim.scenarios.machine import DATA_WIDTHS, MAXIMUM_MTU, MINIMUM_MTU
 
 __all__ = [
     "Commands",
@@ -64,13 +65,23 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
-    """Let the user choose the wire's MTU and the memory's latency."""
+    """Let the user choose the wire and its MTU, the memory bus and its latency."""
     parser.add_argument(
         "--mtu",
         type=number("MTU", MINIMUM_MTU, MAXIMUM_MTU),
         default=1500,
         metavar="N",
         help=f"longest IP packet on the wire, {MINIMUM_MTU} to {MAXIMUM_MTU} (%(default)s)",
+    )
+    parser.add_argument(
+        "--wire", choices=WIRES, default=GMII.name, help="1 or 10 Gb/s (%(default)s)"
+    )
+    parser.add_argument(
+        "--width",
+        type=int,
+        choices=DATA_WIDTHS,
+        default=DATA_WIDTHS[0],
+        help="bits of the memory bus (%(default)s)",
     )
     parser.add_argument(
         "--memory-latency",

@@ -102,6 +102,8 @@ def _live(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         hosted=arguments.hosted,
         mtu=arguments.mtu,
+        wire=arguments.wire,
+        data_width=arguments.width,
         memory_latency=arguments.memory_latency,
         waveform=arguments.wave,
     )

@@ -63,6 +63,8 @@ def _send(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         mtu=arguments.mtu,
         mss=arguments.mss,
+        wire=arguments.wire,
+        data_width=arguments.width,
         memory_latency=arguments.memory_latency,
         waveform=arguments.wave,
     )

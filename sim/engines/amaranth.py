@@ -10,9 +10,9 @@ from amaranth.sim import Simulator
 from byway.rtl.bus.axi4 import Resp
 from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.bus_beat import BusBeat
-from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.board.pins import PinBench, Pins
-from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.board.wire import Wire
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 
 __all__ = ["AmaranthEngine"]
@@ -46,7 +46,7 @@ class AmaranthEngine:
         self.memory = BufferMemory(storage)
         self.registers = CallbackBus(self._read_register, self._write_register)
         self._simulator = Simulator(bench)
-        self._simulator.add_clock(CYCLE_NS * 1e-9)
+        self._simulator.add_clock(self.wire.seconds(1))
 
         async def board(ctx):
             inputs = 0
@@ -63,6 +63,11 @@ class AmaranthEngine:
             self._waveform.enter_context(self._simulator.write_vcd(str(waveform)))
 
     @property
+    def wire(self) -> Wire:
+        """That of the adapter."""
+        return self._board.wire
+
+    @property
     def cycle(self) -> int:
         """Cycles since reset."""
         return self._board.cycle
@@ -70,7 +75,7 @@ class AmaranthEngine:
     @property
     def time_ns(self) -> int:
         """Time since reset in nanoseconds."""
-        return self._board.cycle * CYCLE_NS
+        return self.wire.ns(self._board.cycle)
 
     @property
     def frames(self) -> deque[WireFrame]:

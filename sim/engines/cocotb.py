@@ -28,10 +28,11 @@ from byway.rtl.export import to_verilog
 from byway.sim.board import pins as pins_module
 from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.bus_beat import BusBeat
-from byway.sim.board.gmii_sink import WireFrame
 from byway.sim.board.pins import PinBench, Pins
+from byway.sim.board.wire import wire_of
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.engines.build_cache import build_once
-from byway.sim.engines.engine import CYCLE_NS, EngineError
+from byway.sim.engines.engine import EngineError
 from byway.sim.engines.fingerprint import fingerprint
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 from byway.sim.temporary_folder import temporary_folder
@@ -200,6 +201,7 @@ class CocotbEngine:
         self._closing = contextlib.ExitStack()
         environment = simulator_environment(simulator)
         verilog, pins = _export(make)
+        self.wire = wire_of(pins.outputs)
         build = build_simulator(verilog, TOP, simulator, waves=waveform is not None)
         try:
             self._start(build, pins, parameters, environment)
@@ -291,7 +293,7 @@ class CocotbEngine:
     @property
     def time_ns(self) -> int:
         """Time since reset in nanoseconds."""
-        return self.cycle * CYCLE_NS
+        return self.wire.ns(self.cycle)
 
     @property
     def adapter_interrupt(self) -> bool:

@@ -16,7 +16,6 @@ from cocotb.triggers import FallingEdge, Timer
 
 from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.pins import Pins
-from byway.sim.engines.engine import CYCLE_NS
 
 __all__ = ["serve"]
 
@@ -44,7 +43,7 @@ class _Bench:
         if self._clock is None:
             # The first cycle is seen before the first edge, as on Amaranth's simulator.
             await Timer(1, unit="ns")
-            self._clock = Clock(self._clk, CYCLE_NS, unit="ns")
+            self._clock = Clock(self._clk, self.board.wire.cycle_ps, unit="ps")
             self._clock.start(start_high=True)
 
     async def run(self, cycles: int, *, until_rest: bool) -> None:

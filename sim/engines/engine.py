@@ -4,13 +4,11 @@ from collections import deque
 from typing import Protocol
 
 from byway.sim.board.bus_beat import BusBeat
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire import Wire
+from byway.sim.board.wire_frame import WireFrame
 from byway.sw.hardware import Hardware
 
-__all__ = ["CYCLE_NS", "Engine", "EngineError", "WatchingEngine"]
-
-#: The adapter's clock: 125 MHz, one byte of GMII a cycle.
-CYCLE_NS = 8
+__all__ = ["Engine", "EngineError", "WatchingEngine"]
 
 
 class EngineError(Exception):
@@ -21,6 +19,11 @@ class Engine(Hardware, Protocol):
     """Hardware whose time the caller moves on."""
 
     name: str
+
+    @property
+    def wire(self) -> Wire:
+        """That of the adapter, from whose cycles its time follows."""
+        ...
 
     @property
     def cycle(self) -> int:

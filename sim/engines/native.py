@@ -21,8 +21,9 @@ from amaranth.lib import wiring
 from byway.rtl.bus.axi4 import Resp
 from byway.sim.board.board import BoardParameters
 from byway.sim.board.bus_beat import DATA_BYTES, BusBeat
-from byway.sim.board.gmii_sink import WireFrame, judge
-from byway.sim.engines.engine import CYCLE_NS, EngineError
+from byway.sim.board.wire import WIRES
+from byway.sim.board.wire_frame import WireFrame, judge
+from byway.sim.engines.engine import EngineError
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 from byway.sim.engines.native_build import LIBRARY, build_native
 from byway.sim.engines.native_cxxrtl import CxxrtlMaker
@@ -57,8 +58,8 @@ class _Frame(ctypes.Structure):
     """As ``Frame`` in ``board.h``."""
 
     _fields_ = [
-        ("first_cycle", ctypes.c_uint64),
-        ("last_cycle", ctypes.c_uint64),
+        ("first", ctypes.c_uint64),
+        ("last", ctypes.c_uint64),
         ("length", ctypes.c_uint64),
         ("bytes", ctypes.c_void_p),
         ("error", ctypes.c_uint8),
@@ -97,6 +98,7 @@ _ARGUMENTS = {
         ctypes.POINTER(NativeMemoryManner),
         ctypes.c_bool,
     ],
+    "byway_wire": [],
     "byway_state": [_BOARD],
     "byway_run": [_BOARD, ctypes.c_uint64, ctypes.c_bool],
     "byway_clock_alone": [_BOARD, ctypes.c_uint64],
@@ -113,6 +115,7 @@ _ARGUMENTS = {
 
 _RESULTS: dict[str, type] = {
     "byway_open": _BOARD,
+    "byway_wire": ctypes.c_char_p,
     "byway_state": ctypes.POINTER(_State),
     "byway_take_beats": ctypes.c_uint64,
     "byway_record": ctypes.c_int,
@@ -156,6 +159,7 @@ class NativeEngine:
         if not isinstance(make, Path):
             make = build_native(make, maker, waves=self._can_record) / LIBRARY
         self._library = load_library(self.name, make, _ARGUMENTS, _RESULTS)
+        self.wire = WIRES[self._library.byway_wire().decode()]
         storage = bytearray(parameters.memory_bytes)
         # As long as C++ has their address, these bytes must not move.
         self._pinned = (ctypes.c_uint8 * len(storage)).from_buffer(storage)
@@ -182,7 +186,7 @@ class NativeEngine:
     @property
     def time_ns(self) -> int:
         """Time since reset in nanoseconds."""
-        return self._state.cycle * CYCLE_NS
+        return self.wire.ns(self._state.cycle)
 
     @property
     def adapter_interrupt(self) -> bool:
@@ -254,7 +258,8 @@ class NativeEngine:
         while self._state.frames:
             self._library.byway_take_frame(self._board, frame)
             whole = ctypes.string_at(frame.bytes, frame.length)
-            judged = judge(whole, frame.first_cycle, frame.last_cycle, error=bool(frame.error))
+            error = bool(frame.error)
+            judged = judge(whole, frame.first, frame.last, error=error, lanes=self.wire.lanes)
             if not judged.good:
                 self._library.byway_look_at_error(self._board, judged.last_cycle)
             self.frames.append(judged)

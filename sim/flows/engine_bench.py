@@ -18,11 +18,10 @@ from amaranth.lib import wiring
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
 from byway.sim.board.bus_beat import BusBeat
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame, gap_bytes
 from byway.sim.engines.engine import Engine, WatchingEngine
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.flows.flow import Bench, Flow, Pages
-from byway.sim.wire.medium import GAP_BYTES
 
 __all__ = ["EngineBench", "Event", "Outcome", "run_flow"]
 
@@ -196,9 +195,10 @@ class EngineBench(Bench):
             self._engine.run(_REST_CYCLES, until_rest=True)
             self._record("rest")
         assert all(frame.good for frame in self.frames), "a frame that is not good"
+        wire = self._engine.wire
         for before, after in itertools.pairwise(self.frames):
-            gap = after.first_cycle - before.last_cycle - 1
-            assert gap >= GAP_BYTES, f"gap of {gap} before cycle {after.first_cycle}"
+            gap = gap_bytes(before, after, lanes=wire.lanes)
+            assert gap >= wire.least_gap, f"gap of {gap} before cycle {after.first_cycle}"
         memory = self._engine.memory
         digest = hashlib.sha256(memory.read(0, memory.size)).hexdigest()
         return Outcome(self.events, self.frames, self._engine.take_beats(), self.cycle, digest)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from byway.rtl.bus.axi4 import PAGE_BYTES
 from byway.sim.board.axi_memory import MemoryManner
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame
 from byway.sw.hardware import PhysicalMemory, RegisterBus
 
 __all__ = ["PAGE", "Bench", "Flow", "Pages", "flow", "flows_of"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from scapy.layers.l2 import Ether
 
+from byway.sim.board.wire_frame import gap_bytes
 from byway.sim.flows.flow import Bench, flow
 from byway.sim.flows.frames import (
     Frame,
@@ -168,5 +169,5 @@ def line_rate_from_another_memory(bench: Bench) -> None:
     ring.ring()
     _judge(bench, [ring], [frames])
     wire = bench.frames
-    gaps = [after.first_cycle - before.last_cycle - 1 for before, after in pairwise(wire)]
+    gaps = [gap_bytes(before, after) for before, after in pairwise(wire)]
     assert gaps[4:] == [GAP_BYTES] * len(gaps[4:]), gaps

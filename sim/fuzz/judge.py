@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from byway.sim.board.bus_beat import BeatKind, BusBeat
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.fuzz.grants import BUCKET, READ, WRITE, Grant, Grants
 from byway.sim.fuzz.markers import markers_in
 from byway.sim.fuzz.watch import Table

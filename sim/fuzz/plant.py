@@ -1,6 +1,6 @@
 """Where a test may plant a fault, to see that it is found."""
 
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.fuzz.grants import Grants
 from byway.sw.hardware import Hardware
 

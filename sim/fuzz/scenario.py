@@ -22,7 +22,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.engines.engine import WatchingEngine
 from byway.sim.fuzz.client_attack import ClientAttack
 from byway.sim.fuzz.honest import HonestSender

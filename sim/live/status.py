@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from byway.sim.engines.engine import CYCLE_NS, Engine
+from byway.sim.engines.engine import Engine
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.live.traffic import LiveTraffic
 from byway.sim.scenarios.machine import Machine
@@ -129,7 +129,7 @@ class StatusReader:
         traffic, wire, counts = self._traffic, self._traffic.wire, self._machine.counts()
         now, cycles = time.monotonic(), traffic.cycles
         (last, last_cycles), self._last = self._last, (now, cycles)
-        wall, simulated = now - self._begun, cycles * CYCLE_NS * 1e-9
+        wall, simulated = now - self._begun, self._engine.wire.seconds(cycles)
         bits = 8 * wire.payload_bytes
         kernels = [kernel.counts for kernel in self._kernels]
         on_wire = wire.bytes + wire.frames * OVERHEAD_BYTES
@@ -145,7 +145,7 @@ class StatusReader:
             back_bytes=wire.back_bytes,
             goodput_simulated=bits / simulated if cycles else 0.0,
             goodput_wall=bits / wall if wall else 0.0,
-            wire_use=on_wire / cycles if cycles else 0.0,
+            wire_use=on_wire / (cycles * self._engine.wire.lanes) if cycles else 0.0,
             bad_frames=wire.bad,
             faults=self._machine.manager.counters.faults,
             sent=tuple(kernel.sent for kernel in kernels),

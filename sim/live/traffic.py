@@ -8,7 +8,7 @@ does takes none, as with all software here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from byway.sim.engines.engine import CYCLE_NS, Engine
+from byway.sim.engines.engine import Engine
 from byway.sim.live.hosted_kernel import HostedKernel
 from byway.sim.scenarios.machine import Machine
 from byway.sim.wire.capture import Capture
@@ -131,7 +131,7 @@ class LiveTraffic:
         wire = self.wire
         wire.frames += 1
         wire.bytes += len(frame.data)
-        self._capture.write(frame.data, frame.first_cycle * CYCLE_NS)
+        self._capture.write(frame.data, self._engine.wire.ns(frame.first_cycle))
         if not frame.good:
             wire.bad += 1
             return

@@ -19,7 +19,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiSlave, MemoryRegion
 from cocotbext.eth import GmiiSink
 
-from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.board.wire import GMII
 from byway.sim.engines.local_hardware import BufferMemory, CallbackBus
 from byway.sim.measure.load import MEMORY_BYTES, start_load
 
@@ -34,7 +34,7 @@ async def load(dut) -> None:
     """Start the load, then take the time."""
     order = json.loads(os.environ["BYWAY_MEASURE"])
     logging.getLogger("cocotb").setLevel(logging.WARNING)
-    Clock(dut.clk, CYCLE_NS, unit="ns").start()
+    Clock(dut.clk, GMII.cycle_ps, unit="ps").start()
     storage = bytearray(MEMORY_BYTES)
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
     AxiSlave(

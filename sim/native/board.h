@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "axi_memory.h"
-#include "gmii_sink.h"
 #include "register_master.h"
 #include "waveform.h"
+#include "wire.h"
 
 namespace byway {
 
@@ -23,7 +23,7 @@ struct State {
 };
 
 struct Frame {
-  uint64_t first_cycle, last_cycle, length;
+  uint64_t first, last, length;  // Places on the wire, in bytes; of the bytes.
   const uint8_t* bytes;
   uint8_t error;
 };
@@ -37,6 +37,9 @@ struct Frame {
 template <class Model>
 class Board {
  public:
+  using Top = typename Model::Top;
+  using Sink = WireSink<Top>;
+
   State state{};
 
   Board(uint8_t* storage, uint64_t size, const MemoryManner& manner, bool watches)
@@ -90,8 +93,7 @@ class Board {
     taken_ = std::move(sink_.frames.front());
     sink_.frames.pop_front();
     state.frames = sink_.frames.size();
-    *frame = {taken_.first_cycle, taken_.last_cycle, taken_.bytes.size(), taken_.bytes.data(),
-              taken_.error};
+    *frame = {taken_.first, taken_.last, taken_.bytes.size(), taken_.bytes.data(), taken_.error};
   }
 
   // What has passed on the memory bus since the last call; valid until the next call.
@@ -126,7 +128,7 @@ class Board {
   }
 
   // Nothing goes in, and nothing is under way outside.
-  bool is_still() { return memory_.idle() && !master_.busy() && !model_.top().gmii_tx_en; }
+  bool is_still() { return memory_.idle() && !master_.busy() && !Sink::is_active(model_.top()); }
 
   // Whether one more cycle changes nothing at all in the adapter: then, as nothing goes in, no
   // later one does either.
@@ -141,13 +143,11 @@ class Board {
     state.response = master_.response();
   }
 
-  using Top = typename Model::Top;
-
   Model model_;
   Waveform<Model> waveform_;
   AxiMemory<Top> memory_;
   RegisterMaster<Top> master_;
-  GmiiSink<Top> sink_;
+  Sink sink_;
   WireBytes taken_;
   std::vector<BusBeat> taken_beats_;
 };

@@ -24,6 +24,7 @@ EXPORT Board* byway_open(uint8_t* storage, uint64_t size, const byway::MemoryMan
   return new Board(storage, size, *manner, watches);
 }
 
+EXPORT const char* byway_wire() { return Board::Sink::kName; }
 EXPORT State* byway_state(Board* board) { return &board->state; }
 EXPORT void byway_run(Board* board, uint64_t cycles, bool until_rest) {
   board->run(cycles, until_rest);

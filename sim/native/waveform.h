@@ -15,6 +15,8 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+
+#include "wire.h"
 #endif
 
 namespace byway {
@@ -36,12 +38,12 @@ struct Section {
 //   Vcd(model)
 //   header()     what stands before the first moment
 //   begin(file)  from now on, write there; all values first
-//   dump(ns)     write a moment
+//   dump(ps)     write a moment
 //   flush()      write what is held back
 //   failed()     errno
 //
-// Cycle n lasts from 8n - 4 to 8n + 4 ns: from the clock edge that begins it, with the falling edge
-// in its middle. Before an event, two segments of at least `cycles` each take turns in files
+// A cycle begins with its clock edge, half a cycle before so many whole ones; the falling edge is in
+// its middle. Before an event, two segments of at least `cycles` each take turns in files
 // without a name; what they hold too much is left out in the end.
 template <class Model>
 class Waveform {
@@ -74,7 +76,7 @@ class Waveform {
     recording_ = true;
     cycle_ = cycle;
     fault_before_ = model_.top().manager_interrupt;
-    wire_before_ = model_.top().gmii_tx_en;
+    wire_before_ = Sink::is_active(model_.top());
     if (is_wanted()) dump(2 * cycle);
     return 0;
   }
@@ -88,7 +90,7 @@ class Waveform {
   // See what is on the pins in `cycle`.
   void look(uint64_t cycle) {
     if (!recording_ || section_.event == kNoEvent) return;
-    bool fault = model_.top().manager_interrupt, wire = model_.top().gmii_tx_en;
+    bool fault = model_.top().manager_interrupt, wire = Sink::is_active(model_.top());
     if (section_.event == kFault && fault && !fault_before_ && !happened_) happen(cycle, cycle);
     if (section_.event == kFrame) {
       frames_ += wire && !wire_before_;
@@ -138,7 +140,8 @@ class Waveform {
   };
   using File = std::unique_ptr<std::FILE, Close>;
 
-  static constexpr uint64_t kCycle = 8;  // In units of 1 ns.
+  using Sink = WireSink<typename Model::Top>;
+  static constexpr uint64_t kCycle = Sink::kCyclePs;
 
   void write(const char* text, size_t length) {
     if (std::fwrite(text, 1, length, output_.get()) != length) failed_ = errno;

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from byway.sim.board.wire import WIRES
 from byway.sim.live.status import LiveStatus
 from byway.sim.report.summary import printable
 from byway.sim.scenarios.live import LiveResult
@@ -41,7 +42,8 @@ def print_live_summary(result: LiveResult, folder: Path) -> None:
     rows = [
         (
             "engine",
-            f"{result.engine}, {status.cycles:,} cycles of 8 ns in {status.wall_seconds:.1f} s",
+            f"{result.engine}, {status.cycles:,} cycles of {WIRES[result.wire].cycle_ns:g} ns "
+            f"in {status.wall_seconds:.1f} s",
         ),
         ("left to the adapter", ", ".join(result.offloads) or "nothing"),
         (

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from byway.sim.board.wire import WIRES
 from byway.sim.scenarios.send import SendResult
 
 __all__ = ["print_summary", "printable"]
@@ -37,7 +38,10 @@ def print_summary(result: SendResult, folder: Path) -> None:
     rate = result.goodput_bits_per_second
     per_super_frame = result.crossings_per_super_frame
     rows: list[tuple[str, str | Text]] = [
-        ("engine", f"{result.engine}, {result.cycles:,} cycles of 8 ns"),
+        (
+            "engine",
+            f"{result.engine}, {result.cycles:,} cycles of {WIRES[result.wire].cycle_ns:g} ns",
+        ),
         ("payload", f"{result.bytes:,} bytes in {result.data_frames:,} frames"),
         ("super-frames", f"{result.super_frames:,}, segmented by the adapter"),
         ("frames on the wire", f"{result.frames:,}, {result.bad_frames:,} with a wrong checksum"),

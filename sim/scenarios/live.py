@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from byway.sim.board.axi_memory import MemoryManner
+from byway.sim.board.wire import GMII
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
 from byway.sim.engines.section import WHOLE_RUN, Section
 from byway.sim.live.hosted_kernel import HostedKernel
@@ -72,6 +73,10 @@ class LiveOptions:
         Hosted partitions.
     mtu : int
         Longest IP packet on the wire, in bytes.
+    wire : str
+        One of `byway.sim.board.wire.WIRES`.
+    data_width : int
+        One of `byway.sim.scenarios.machine.DATA_WIDTHS`.
     memory_latency : int
         Cycles added to each access to system memory.
     waveform : Section or None
@@ -84,6 +89,8 @@ class LiveOptions:
     engine: str = ENGINES[0]
     hosted: int = 1
     mtu: int = 1500
+    wire: str = GMII.name
+    data_width: int = 64
     memory_latency: int = 0
     waveform: Section | None = None
 
@@ -94,7 +101,7 @@ class LiveResult:
 
     Attributes
     ----------
-    engine : str
+    engine, wire : str
     exit_code : int
         Of the main program; 130 after Ctrl-C.
     ended : dict
@@ -108,6 +115,7 @@ class LiveResult:
     """
 
     engine: str
+    wire: str
     exit_code: int
     ended: dict[str, int]
     offloads: tuple[str, ...]
@@ -145,7 +153,7 @@ def live(
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
             engine = open_engine(
                 options.engine,
-                adapter_for(options.hosted),
+                adapter_for(options.hosted, data_width=options.data_width, wire=options.wire),
                 parameters,
                 waveform=wave,
                 section=options.waveform or WHOLE_RUN,
@@ -183,6 +191,7 @@ def live(
         capture.close()
         result = LiveResult(
             engine=engine.name,
+            wire=engine.wire.name,
             exit_code=exit_code,
             ended=run.ended,
             offloads=tuple(str(offload.name) for offload in kernels[0].offloads),

@@ -8,6 +8,7 @@ from byway.rtl.contract.model import MAXIMUM_RINGS, constant
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
+from byway.sim.board.wire import GMII
 from byway.sim.engines.engine import Engine
 from byway.sim.scenarios.doorbell_watch import DoorbellWatch
 from byway.sw.hardware import PhysicalMemory, RegisterBus
@@ -49,7 +50,9 @@ MAXIMUM_HOSTED = MAXIMUM_RINGS - 1
 _MANAGER_BYTES = 8 << 20
 
 
-def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdapter]:
+def adapter_for(
+    hosted: int, *, data_width: int = 64, wire: str = GMII.name
+) -> Callable[[], SharedAdapter]:
     """What makes an adapter with a ring and a window for the owner and each hosted partition.
 
     Parameters
@@ -58,6 +61,8 @@ def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdap
         Hosted partitions, 1 to `MAXIMUM_HOSTED`.
     data_width : int
         One of `DATA_WIDTHS`.
+    wire : str
+        One of `byway.sim.board.wire.WIRES`.
     """
     rings = 1 + hosted
     return partial(
@@ -65,6 +70,7 @@ def adapter_for(hosted: int, *, data_width: int = 64) -> Callable[[], SharedAdap
         rings=rings,
         windows=max(constant("geometry.windows"), rings),
         data_width=data_width,
+        wire=wire,
     )
 
 

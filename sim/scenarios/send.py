@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from byway.sim.board.axi_memory import MemoryManner
+from byway.sim.board.wire import GMII
 from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import ENGINES, open_engine, waveform_suffix
 from byway.sim.engines.section import WHOLE_RUN, Section
@@ -49,6 +50,10 @@ class SendOptions:
         Longest IP packet on the wire, in bytes.
     mss : int or None
         Most payload bytes of a segment; None for what the MTU leaves beside the headers.
+    wire : str
+        One of `byway.sim.board.wire.WIRES`.
+    data_width : int
+        One of `byway.sim.scenarios.machine.DATA_WIDTHS`.
     memory_latency : int
         Cycles added to each access to system memory.
     waveform : Section or None
@@ -58,6 +63,8 @@ class SendOptions:
     engine: str = ENGINES[0]
     mtu: int = 1500
     mss: int | None = None
+    wire: str = GMII.name
+    data_width: int = 64
     memory_latency: int = 0
     waveform: Section | None = None
 
@@ -68,8 +75,8 @@ class SendResult:
 
     Attributes
     ----------
-    file, engine : str
-        What was sent, and what ran the RTL.
+    file, engine, wire : str
+        What was sent, what ran the RTL, and how frames left it.
     bytes, frames, data_frames, super_frames, retransmissions : int
         Of the file; of the connection on the wire, all frames and those with payload; handed to
         the adapter as super-frames; sent again.
@@ -103,6 +110,7 @@ class SendResult:
 
     file: str
     engine: str
+    wire: str
     bytes: int
     frames: int
     data_frames: int
@@ -233,9 +241,8 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         wave = results / f"wave{suffix}" if options.waveform else None
         parameters = board_for(1, MemoryManner(latency=options.memory_latency))
         with Console(stderr=True).status(f"starting {options.engine}; the first time it compiles"):
-            engine = open_engine(
-                options.engine, adapter_for(1), parameters, waveform=wave, section=section
-            )
+            make = adapter_for(1, data_width=options.data_width, wire=options.wire)
+            engine = open_engine(options.engine, make, parameters, waveform=wave, section=section)
         stack.callback(engine.close)
         capture = stack.enter_context(Capture(results / "wire.pcapng"))
         bars = stack.enter_context(_Bars(len(data)))
@@ -255,6 +262,7 @@ def send(data: bytes, options: SendOptions, folder: Path, *, name: str) -> SendR
         result = SendResult(
             file=name,
             engine=engine.name,
+            wire=engine.wire.name,
             bytes=len(data),
             frames=redirected.frames,
             data_frames=len(redirected.data),

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
-from byway.sim.engines.engine import CYCLE_NS, Engine
+from byway.sim.board.wire import GMII
+from byway.sim.engines.engine import Engine
 from byway.sim.engines.open_engine import ENGINES, open_engine
 from byway.sim.scenarios.machine import Machine, adapter_for, board_for
 from byway.sim.scenarios.traffic import Traffic
@@ -31,6 +32,8 @@ class ShareOptions:
     ----------
     engine : str
         A name of `byway.sim.engines.open_engine.ENGINES`.
+    wire : str
+        One of `byway.sim.board.wire.WIRES`.
     data_width : int
         One of `byway.sim.scenarios.machine.DATA_WIDTHS`.
     hosted : int
@@ -48,6 +51,7 @@ class ShareOptions:
     """
 
     engine: str = ENGINES[0]
+    wire: str = GMII.name
     data_width: int = 64
     hosted: int = 1
     bytes: int = 256 << 10
@@ -127,7 +131,7 @@ class ShareResult:
 
 def open_shared_engine(options: ShareOptions) -> Engine:
     """Start the engine that `share` needs; raises `EngineError` if it cannot be had."""
-    make = adapter_for(options.hosted, data_width=options.data_width)
+    make = adapter_for(options.hosted, data_width=options.data_width, wire=options.wire)
     return open_engine(options.engine, make, options.board)
 
 
@@ -165,11 +169,17 @@ def share(engine: Engine, options: ShareOptions) -> ShareResult:
     figures = [transfer.figures for transfer in transfers]
     data = sorted(frame for each in figures for frame in each.data)
     first, last = data[0][0], data[-1][1]
-    rates = [_rate(each.payload_bytes, each.data[-1][1] - first + 1) for each in figures]
+    wire = engine.wire
+
+    def rate(payload: int, until: int) -> float:
+        """Bits a second since the first payload of all."""
+        return payload * 8 / wire.seconds(until - first + 1)
+
+    rates = [rate(each.payload_bytes, each.data[-1][1]) for each in figures]
     return ShareResult(
         cycles=max(f.last_byte for f in figures) - min(f.first_doorbell for f in figures) + 1,
-        goodput_of_limit=rate_of_limit(data) or 0.0,
-        goodput_bits_per_second=_rate(sum(f.payload_bytes for f in figures), last - first + 1),
+        goodput_of_limit=rate_of_limit(data, wire) or 0.0,
+        goodput_bits_per_second=rate(sum(f.payload_bytes for f in figures), last),
         partition_goodput_min=min(rates),
         partition_goodput_max=max(rates),
         fairness=_fairness(rates),
@@ -194,11 +204,6 @@ def share(engine: Engine, options: ShareOptions) -> ShareResult:
             for partner, text in zip(partners, texts, strict=True)
         ),
     )
-
-
-def _rate(payload: int, cycles: int) -> float:
-    """Bits a second."""
-    return payload * 8 / (cycles * CYCLE_NS * 1e-9)
 
 
 def _fairness(rates: Sequence[float]) -> float:

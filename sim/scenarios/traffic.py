@@ -6,8 +6,8 @@ interrupt, a frame on the wire, a timer.
 
 from collections.abc import Callable, Sequence
 
-from byway.sim.board.gmii_sink import WireFrame
-from byway.sim.engines.engine import CYCLE_NS, Engine
+from byway.sim.board.wire_frame import WireFrame
+from byway.sim.engines.engine import Engine
 from byway.sim.scenarios.error import ScenarioError
 from byway.sim.scenarios.transfer import Transfer
 from byway.sim.wire.capture import Capture
@@ -84,7 +84,7 @@ class Traffic:
         soonest = min((d for d in deadlines if d is not None), default=None)
         cycles = _CHUNK
         if soonest is not None:
-            wait = (soonest - self._engine.time_ns) // CYCLE_NS + 1
+            wait = (soonest - self._engine.time_ns) * 1000 // self._engine.wire.cycle_ps + 1
             cycles = min(_CHUNK, max(1, wait))
         self._engine.run(cycles)
         event = self._engine.adapter_interrupt or self._engine.manager_interrupt
@@ -95,7 +95,7 @@ class Traffic:
 
     def _receive(self, frame: WireFrame) -> None:
         if self._capture is not None:
-            self._capture.write(frame.data, frame.first_cycle * CYCLE_NS)
+            self._capture.write(frame.data, self._engine.wire.ns(frame.first_cycle))
         sender = self._transfers.get(frame.data[6:12])
         if sender is None:
             raise ScenarioError(f"A frame from {frame.data[6:12].hex(':')}, who does not send")

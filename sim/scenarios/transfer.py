@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from byway.sim.board.gmii_sink import WireFrame
-from byway.sim.engines.engine import CYCLE_NS, Engine
+from byway.sim.board.wire import Wire
+from byway.sim.board.wire_frame import WireFrame
+from byway.sim.engines.engine import Engine
 from byway.sim.scenarios.doorbell_watch import DoorbellWatch
 from byway.sim.scenarios.error import ScenarioError
 from byway.sim.wire.link_partner import LinkPartner
@@ -54,15 +55,16 @@ class PartitionMemoryLike(Protocol):
         ...
 
 
-def rate_of_limit(frames: Sequence[DataFrame]) -> float | None:
-    """The rate of `frames`, in the order of the wire, over that of the same frames back to back.
+def rate_of_limit(frames: Sequence[DataFrame], wire: Wire) -> float | None:
+    """The rate of `frames`, in their order on `wire`, over that of the same frames back to back.
 
     None without frames.
     """
     if not frames:
         return None
     back_to_back = sum(length + OVERHEAD_BYTES for _first, _last, length, _payload in frames)
-    return (back_to_back - GAP_BYTES) / (frames[-1][1] - frames[0][0] + 1)
+    cycles = frames[-1][1] - frames[0][0] + 1
+    return (back_to_back - GAP_BYTES) / (cycles * wire.lanes)
 
 
 @dataclass
@@ -71,6 +73,7 @@ class TransferFigures:
 
     Attributes
     ----------
+    wire : Wire
     first_doorbell, last_byte : int
         Cycle of the connection's first doorbell; cycle of the last byte of its last frame.
     data : list of DataFrame
@@ -84,6 +87,7 @@ class TransferFigures:
         As the connection counts them.
     """
 
+    wire: Wire
     first_doorbell: int = 0
     last_byte: int = 0
     data: list[DataFrame] = field(default_factory=list)
@@ -110,14 +114,14 @@ class TransferFigures:
     @property
     def goodput_of_limit(self) -> float | None:
         """The payload's rate over that of the same frames back to back; None without payload."""
-        return rate_of_limit(self.data)
+        return rate_of_limit(self.data, self.wire)
 
     @property
     def goodput_bits_per_second(self) -> float | None:
         """Payload bits a second while payload flows; None without payload."""
         if not self.data:
             return None
-        return self.payload_bytes * 8 / (self.data_cycles * CYCLE_NS * 1e-9)
+        return self.payload_bytes * 8 / self.wire.seconds(self.data_cycles)
 
 
 class Transfer:
@@ -156,7 +160,7 @@ class Transfer:
         mss: int,
         data: bytes,
     ):
-        self.figures = TransferFigures()
+        self.figures = TransferFigures(engine.wire)
         self.ip = IpMechanism(device, memory, address)
         self._engine = engine
         self._device = device

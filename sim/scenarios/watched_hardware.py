@@ -7,7 +7,8 @@ at which software can be gone. Frames of one sender are kept apart.
 from collections import deque
 from collections.abc import Callable
 
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire import Wire
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.engines.engine import Engine
 from byway.sim.scenarios.doorbell_watch import DoorbellWatch
 from byway.sw.contract.registers import ADAPTER_PAGE, DOORBELL_PAGE, AdapterPage
@@ -58,6 +59,11 @@ class WatchedHardware:
         probe = _Probe()
         AdapterPage(probe, ADAPTER_PAGE).mac_control.read()
         self._shared = probe.offset
+
+    @property
+    def wire(self) -> Wire:
+        """That of the adapter."""
+        return self._engine.wire
 
     @property
     def cycle(self) -> int:

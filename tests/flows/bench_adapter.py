@@ -26,7 +26,7 @@ from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 from cocotbext.eth import GmiiSink
 
-from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.board.wire import GMII
 from byway.sim.flows.flow import Bench, flows_of
 
 __all__ = ["FlowBench", "Registers", "cocotb_tests", "flow"]
@@ -54,7 +54,7 @@ class Registers:
         self.read_and_write = resume(self._read_and_write)
 
     async def _finish(self, access, offset: int):
-        answer = await with_timeout(access, _ACCESS_CYCLES * CYCLE_NS, "ns")
+        answer = await with_timeout(access, _ACCESS_CYCLES * GMII.cycle_ps, "ps")
         if answer.resp != AxiResp.OKAY:
             raise OSError(f"{answer.resp.name} from register {offset:#x}")
         return answer
@@ -88,7 +88,7 @@ class FlowBench(Bench):
         self._memory = SystemMemory(dut.clk, rng)
         self.memory = self._memory
         self._dut = dut
-        self._clock = Clock(dut.clk, CYCLE_NS, unit="ns")
+        self._clock = Clock(dut.clk, GMII.cycle_ps, unit="ps")
         self._clock.start()
         self._master: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self._slave: Any = AxiSlave(
@@ -133,7 +133,7 @@ class FlowBench(Bench):
     @property
     def cycle(self) -> int:
         """Cycles of simulated time."""
-        return round(get_sim_time("ns")) // CYCLE_NS
+        return round(get_sim_time("ps")) // GMII.cycle_ps
 
     @property
     def adapter_interrupt(self) -> bool:
@@ -216,4 +216,4 @@ def _test(body: Callable[[Any], None], module: str, stall: float, longest_latenc
     for name in ("__name__", "__qualname__", "__doc__"):
         setattr(test, name, getattr(body, name))
     test.__module__ = module
-    return cocotb.test(timeout_time=_FLOW_CYCLES * CYCLE_NS, timeout_unit="ns")(test)
+    return cocotb.test(timeout_time=_FLOW_CYCLES * GMII.cycle_ps, timeout_unit="ps")(test)

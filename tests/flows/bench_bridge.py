@@ -29,7 +29,7 @@ from cocotbext.axi.axi_channels import (
     AxiWSource,
 )
 
-from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.board.wire import GMII
 
 __all__ = ["BridgeBench"]
 
@@ -64,7 +64,7 @@ class BridgeBench:
         self.bus_bytes = len(dut.s_axi_wstrb)
         self.identifiers = 1 << len(dut.s_axi_arid)
         self.memory = SystemMemory(dut.clk, rng)
-        Clock(dut.clk, CYCLE_NS, unit="ns").start()
+        Clock(dut.clk, GMII.cycle_ps, unit="ps").start()
         self._software: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self._slave: Any = AxiSlave(
             AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=self.memory.region
@@ -105,7 +105,7 @@ class BridgeBench:
     @property
     def cycle(self) -> int:
         """Cycles of simulated time."""
-        return round(get_sim_time("ns")) // CYCLE_NS
+        return round(get_sim_time("ps")) // GMII.cycle_ps
 
     def stall(self, probabilities: Sequence[float]) -> None:
         """From now on stall each channel with one of `probabilities` in a cycle, and memory."""
@@ -133,7 +133,7 @@ class BridgeBench:
             )
         ]
         for task in tasks:
-            await with_timeout(task, _BURST_CYCLES * CYCLE_NS, "ns")
+            await with_timeout(task, _BURST_CYCLES * GMII.cycle_ps, "ps")
 
     async def _send_reads(self, reads: Iterable[Burst]) -> None:
         for burst in reads:

@@ -6,8 +6,8 @@ from collections import deque
 from bench_adapter import FlowBench
 
 from byway.rtl.contract.model import constant, register_space
-from byway.sim.board.gmii_sink import WireFrame
-from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.board.wire import GMII
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.flows.flow import PAGE, Pages
 from byway.sw.contract.records import TranslationControlEntry
 from byway.sw.contract.registers import WINDOW_PAGE, WindowPage
@@ -99,6 +99,7 @@ class FlowEngine:
     """`byway.sim.engines.engine.Engine` over `bench`; grants are judged by the TCE tables."""
 
     name = "cocotbext"
+    wire = GMII
 
     def __init__(self, bench: FlowBench):
         self.memory = bench.memory.software
@@ -116,7 +117,7 @@ class FlowEngine:
     @property
     def time_ns(self) -> int:
         """Simulated time in nanoseconds."""
-        return self._bench.cycle * CYCLE_NS
+        return self.wire.ns(self._bench.cycle)
 
     @property
     def adapter_interrupt(self) -> bool:

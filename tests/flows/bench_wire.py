@@ -5,14 +5,14 @@ from itertools import pairwise
 import cocotb
 from cocotbext.eth import GmiiSink
 
-from byway.sim.board.gmii_sink import WireFrame
-from byway.sim.engines.engine import CYCLE_NS
+from byway.sim.board.wire import GMII
+from byway.sim.board.wire_frame import WireFrame, gap_bytes
 from byway.sim.wire.medium import GAP_BYTES, MINIMUM_BYTES, PREAMBLE
 
 __all__ = ["Wire"]
 
 #: Steps of simulated time, a picosecond each, in a cycle.
-_CYCLE_STEPS = CYCLE_NS * 1000
+_CYCLE_STEPS = GMII.cycle_ps
 
 
 class Wire:
@@ -51,5 +51,5 @@ class Wire:
             assert frame.check_fcs(), f"{where}: FCS"
             assert len(frame.get_payload()) >= MINIMUM_BYTES, f"{where}: not padded"
         for before, after in pairwise(self.frames):
-            gap = after.first_cycle - before.last_cycle - 1
+            gap = gap_bytes(before, after)
             assert gap >= GAP_BYTES, f"gap of {gap} before cycle {after.first_cycle}"

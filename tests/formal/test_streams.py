@@ -58,6 +58,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "slots": READER_SLOTS,
         "burst_bytes": 4 * READER_BEATS,
     },
+    "downsizer": {"data_width": 32, "narrow_width": 16},
     "frame_buffer": {"data_width": 16, "depth_bytes": 16, "depth_packets": 2},
     "frame_parser": {"rings": 2, "data_width": 128},
     "invalidator": {"windows": 2},

@@ -20,7 +20,7 @@ from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes, record
 from byway.rtl.transmit.transmit_path import READ_SLOTS, TransmitPath
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
-from byway.sim.board.gmii_sink import judge
+from byway.sim.board.wire_frame import judge
 from byway.sim.descriptor_bench import Fragment, FrameRequest
 from byway.sim.rings_bench import AWKWARD, ENTRY_BYTES, RECORD_BYTES, RingBench
 from byway.sim.wire.medium import GAP_BYTES, OVERHEAD_BYTES

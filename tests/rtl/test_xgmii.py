@@ -17,7 +17,8 @@ from amaranth.sim import Simulator
 from byway.rtl.mac.xgmii import XgmiiTransmitter
 from byway.sim.bench import put_packet, stream_put
 from byway.sim.board.pins import Pins
-from byway.sim.board.xgmii_sink import ERROR, IDLE, START, TERMINATE, XgmiiFrame, XgmiiSink
+from byway.sim.board.wire_frame import WireFrame, gap_bytes
+from byway.sim.board.xgmii_sink import ERROR, IDLE, START, TERMINATE, XgmiiSink
 from byway.sim.wire.medium import GAP_BYTES, MINIMUM_BYTES, OVERHEAD_BYTES, PREAMBLE
 
 LANES = 8
@@ -71,7 +72,7 @@ class Run:
 
     cycles: list[Cycle]
     wire: list[Character]
-    frames: list[XgmiiFrame]
+    frames: list[WireFrame]
 
     def starts(self):
         """Places of the frames, in bytes."""
@@ -90,7 +91,7 @@ class Run:
 
 def run_of(dut, cycles):
     pins = Pins.of(dut)
-    frames: deque[XgmiiFrame] = deque()
+    frames: deque[WireFrame] = deque()
     sink = XgmiiSink(pins, frames)
     txd, txc = pins.outputs["xgmii_txd"], pins.outputs["xgmii_txc"]
     wire = []
@@ -199,7 +200,7 @@ def test_mean_gap_is_twelve_bytes_at_every_length(residue):
     packets = [bytes(64 + residue)] * 17
     run = simulate(sender(packets))
     check_back_to_back(run, packets)
-    gaps = [frame.gap or 0 for frame in run.frames[1:]]
+    gaps = [gap_bytes(*pair, lanes=LANES) for pair in itertools.pairwise(run.frames)]
     assert sum(gaps) == GAP_BYTES * len(gaps)
     odd = residue % HALF
     assert set(gaps) == ({GAP_BYTES - odd, GAP_BYTES + HALF - odd} if odd else {GAP_BYTES})

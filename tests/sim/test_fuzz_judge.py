@@ -5,7 +5,7 @@ import random
 import pytest
 
 from byway.sim.board.bus_beat import BeatKind, BusBeat
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.fuzz.grants import Grant, Grants
 from byway.sim.fuzz.judge import Judge
 from byway.sim.fuzz.markers import EPOCHS, MAXIMUM_BYTES, OWNERS, marked_page, markers_in

@@ -6,8 +6,9 @@ from collections import deque
 
 import pytest
 
-from byway.sim.board.gmii_sink import GmiiSink, WireFrame
+from byway.sim.board.gmii_sink import GmiiSink
 from byway.sim.board.pins import Pins
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.board_bench import adapter_pins, pack
 from byway.sim.wire.medium import GAP_BYTES, PREAMBLE
 

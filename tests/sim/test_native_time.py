@@ -12,7 +12,7 @@ import pytest
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
-from byway.sim.board.gmii_sink import WireFrame
+from byway.sim.board.wire_frame import WireFrame
 from byway.sim.engines.native import NativeEngine
 from byway.sw.contract.records import Completion, TranslationControlEntry, TransmitDescriptor
 from byway.sw.contract.registers import (

@@ -135,7 +135,7 @@ def shown(status: LiveStatus) -> dict[str, dict[str, str]]:
         },
         "Rings": {"dropped": at["dropped"]},
         "Segmenter": {"segments": at["segments"]},
-        "GMII MAC": {"cycles busy": at["cycles_busy"], "stalled": at["cycles_stalled"]},
+        "MAC": {"cycles busy": at["cycles_busy"], "stalled": at["cycles_stalled"]},
         "Link partner's kernel": {
             "payload": size(status.payload_bytes),
             "bad FCS": f"{status.bad_frames:,}",

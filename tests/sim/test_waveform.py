@@ -26,7 +26,8 @@ needs_clang = pytest.mark.skipif(shutil.which("clang++") is None, reason="clang 
 EVERY = ["native", pytest.param("cxxrtl", marks=needs_clang)]
 #: Registers of `Source`.
 FAULT, REST, SEND = 0, 4, 8
-CYCLE_NS = 8
+#: In the units of a waveform, picoseconds.
+CYCLE, HALF = 8000, 4000
 
 
 class Source(AdapterShell):
@@ -94,13 +95,13 @@ class Waveform:
 
     @property
     def cycles(self) -> tuple[int, int]:
-        """The first and the last: a cycle lasts from 4 ns before its number times 8 on."""
-        return (self.times[0] + 4) // CYCLE_NS, (self.times[-1] + 4) // CYCLE_NS
+        """The first and the last: a cycle begins half a cycle early."""
+        return (self.times[0] + HALF) // CYCLE, (self.times[-1] + HALF) // CYCLE
 
     def first(self, name: str, value: int = 1) -> int:
         """The first cycle in which a port has a value."""
         moments = zip(self.times, self.values, strict=True)
-        return next((time + 4) // CYCLE_NS for time, values in moments if values[name] == value)
+        return next((time + HALF) // CYCLE for time, values in moments if values[name] == value)
 
 
 @pytest.fixture(params=EVERY)
@@ -120,8 +121,8 @@ def run_to(engine, cycle: int) -> None:
 def check_counter(wave: Waveform) -> None:
     """Each moment shows the values of its own cycle."""
     for time, values in zip(wave.times, wave.values, strict=True):
-        assert values["s_axil_rdata"] == (time + 4) // CYCLE_NS
-        assert values["clk"] == (time // 4) % 2
+        assert values["s_axil_rdata"] == (time + HALF) // CYCLE
+        assert values["clk"] == (time // HALF) % 2
 
 
 def test_a_window_shows_exactly_its_cycles(engine, tmp_path):
@@ -183,7 +184,9 @@ def test_a_frame_is_shown_from_before_its_first_byte_to_after_its_last(engine, t
     event = wave.first("gmii_tx_en")
     assert wave.cycles == (event - 40, event + 150 - 1 + 40)
     on_wire = {
-        time // 8 for time, now in zip(wave.times, wave.values, strict=True) if now["gmii_tx_en"]
+        time // CYCLE
+        for time, now in zip(wave.times, wave.values, strict=True)
+        if now["gmii_tx_en"]
     }
     assert len(on_wire) in (150, 151)
     check_counter(wave)

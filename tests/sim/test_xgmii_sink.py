@@ -6,11 +6,13 @@
 import random
 import zlib
 from collections import deque
+from itertools import pairwise
 
 import pytest
 
 from byway.sim.board.pins import Pin, Pins
-from byway.sim.board.xgmii_sink import ERROR, IDLE, START, TERMINATE, XgmiiFrame, XgmiiSink
+from byway.sim.board.wire_frame import WireFrame, gap_bytes
+from byway.sim.board.xgmii_sink import ERROR, IDLE, START, TERMINATE, XgmiiSink
 from byway.sim.wire.medium import PREAMBLE
 
 LANES = 8
@@ -39,9 +41,9 @@ class Line:
         self.data(PREAMBLE[1:] + data + (zlib.crc32(data) ^ flip).to_bytes(4, "little"))
         self.control(TERMINATE)
 
-    def frames(self) -> list[XgmiiFrame]:
+    def frames(self) -> list[WireFrame]:
         """What the sink made of it, with Idle behind it."""
-        frames: deque[XgmiiFrame] = deque()
+        frames: deque[WireFrame] = deque()
         sink = XgmiiSink(PINS, frames)
         self.idle(LANES + -len(self.characters) % LANES)
         for cycle in range(len(self.characters) // LANES):
@@ -71,12 +73,12 @@ def test_good_frame_is_collected_with_its_place(line, lane, length):
     assert frame.data == data
     assert frame.good
     assert (frame.first_cycle, frame.first_lane) == (2, lane)
-    assert frame.last_cycle == (16 + lane + 8 + length + 4 - 1) // LANES
-    assert frame.gap is None
+    last = 16 + lane + 8 + length + 4 - 1
+    assert (frame.last_cycle, frame.last_lane) == divmod(last, LANES)
 
 
 def test_end_of_the_wire_is_no_end_of_a_frame():
-    frames: deque[XgmiiFrame] = deque()
+    frames: deque[WireFrame] = deque()
     sink = XgmiiSink(PINS, frames)
     txd = int.from_bytes(bytes([START]) + PREAMBLE[1:], "little")
     sink.tick(0, txd << PINS.outputs["xgmii_txd"].offset | 1 << PINS.outputs["xgmii_txc"].offset)
@@ -174,7 +176,7 @@ def frames_after_gaps(line, gaps):
             # Terminate is the first byte of the gap.
             line.idle(gap - 1)
     frames = line.frames()
-    assert [frame.gap for frame in frames] == [None, *gaps]
+    assert [gap_bytes(*pair, lanes=LANES) for pair in pairwise(frames)] == list(gaps)
     return [frame.good for frame in frames[1:]]
 
 

@@ -32,8 +32,8 @@ class CxxrtlVcd {
     skip_ = header_.size();
   }
 
-  void dump(uint64_t ns) {
-    writer_->sample(ns);
+  void dump(uint64_t ps) {
+    writer_->sample(ps);
     std::string& text = writer_->buffer;
     size_t length = text.size() - skip_;
     if (std::fwrite(text.data() + skip_, 1, length, file_) != length) failed_ = errno;
@@ -47,7 +47,7 @@ class CxxrtlVcd {
   // A new writer begins with the header and all values.
   void restart() {
     writer_.emplace();
-    writer_->timescale(1, "ns");
+    writer_->timescale(1, "ps");
     writer_->add_without_memories(items_);
   }
 

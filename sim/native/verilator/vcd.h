@@ -15,6 +15,8 @@ class VerilatorVcd final : VerilatedVcdFile {
  public:
   template <class Model>
   explicit VerilatorVcd(Model& model) {
+    vcd_.set_time_unit("1ps");
+    vcd_.set_time_resolution("1ps");
     model.top().trace(&vcd_, 99);
     vcd_.open("");
     vcd_.flush();
@@ -29,7 +31,7 @@ class VerilatorVcd final : VerilatedVcdFile {
     vcd_.openNext(false);
   }
 
-  void dump(uint64_t ns) { vcd_.dump(ns); }
+  void dump(uint64_t ps) { vcd_.dump(ps); }
   void flush() { vcd_.flush(); }
 
  private:
