@@ -14,7 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from byway.rtl.counter import Counter
-from byway.rtl.mac.wires import WIRES, check_wire
+from byway.rtl.mac.wires import WIRES, wire_called
 from byway.rtl.transmit.ring import RingConfig, RingStatus
 from byway.rtl.transmit.transmit_path import TransmitPath
 
@@ -40,6 +40,9 @@ class Adapter(wiring.Component):
         Width of the memory bus in bits: 64 or 128.
     wire : str
         One of `byway.rtl.mac.wires.WIRES`.
+    outstanding : int or None
+        Data reads, and completion writes, under way at most, and frames started ahead of those
+        that are finished: a power of two from 4. None for as many as the wire needs.
 
     Members
     -------
@@ -70,12 +73,21 @@ class Adapter(wiring.Component):
     gmii: Any
     xgmii: Any
 
-    def __init__(self, *, rings: int = 2, data_width: int = 64, wire: str = "gmii"):
-        self.transmit_path = TransmitPath(rings=rings, data_width=data_width)
+    def __init__(
+        self,
+        *,
+        rings: int = 2,
+        data_width: int = 64,
+        wire: str = "gmii",
+        outstanding: int | None = None,
+    ):
+        kind = wire_called(wire)
+        self.transmit_path = TransmitPath(
+            rings=rings, data_width=data_width, outstanding=outstanding or kind.outstanding
+        )
         self.rings = rings
         self.data_width = data_width
-        self.wire = check_wire(wire)
-        wire_signature, _transmitter = WIRES[wire]
+        self.wire = wire
         super().__init__(
             {
                 "config": In(RingConfig()).array(rings),
@@ -84,7 +96,7 @@ class Adapter(wiring.Component):
                 "counters": Out(AdapterCounters()),
                 "idle": Out(1),
                 "m_axi": Out(self.transmit_path.axi),
-                wire: Out(wire_signature()),
+                wire: Out(kind.signature()),
             }
         )
 
@@ -92,8 +104,7 @@ class Adapter(wiring.Component):
         """Path, MAC, counters."""
         m = Module()
         m.submodules.transmit_path = path = self.transmit_path
-        _signature, transmitter = WIRES[self.wire]
-        m.submodules.mac = mac = transmitter(data_width=self.data_width)
+        m.submodules.mac = mac = WIRES[self.wire].transmitter(data_width=self.data_width)
         for number in range(self.rings):
             wiring.connect(m, wiring.flipped(self.config[number]), path.config[number])
             wiring.connect(m, path.status[number], wiring.flipped(self.status[number]))

@@ -90,6 +90,11 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _help(parameter: inspect.Parameter) -> str:
+    usual = "what the wire needs" if parameter.default is None else parameter.default
+    return f"{_PARAMETERS[parameter.name]} ({usual})"
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m byway.rtl.export", description="Writes a component as Verilog."
@@ -104,7 +109,7 @@ def _parser() -> _Parser:
                 type=str if isinstance(parameter.default, str) else _number,
                 default=parameter.default,
                 metavar="NAME" if isinstance(parameter.default, str) else "N",
-                help=f"{_PARAMETERS[parameter.name]} (%(default)s)",
+                help=_help(parameter),
             )
         command.add_argument("--top", default=name, help="name of the module (%(default)s)")
         command.add_argument(

@@ -24,7 +24,6 @@ from byway.rtl.bus.axi4_lite import AXI4LiteSignature
 from byway.rtl.contract.register_bank import RegisterBank
 from byway.rtl.translation.bridge import TranslationBridge
 from byway.rtl.translation.manager import connect_manager
-from byway.rtl.transmit.transmit_path import USER_WIDTH, id_width
 
 __all__ = ["SETTLING", "SharedAdapter"]
 
@@ -48,6 +47,9 @@ class SharedAdapter(wiring.Component):
         Width of the memory bus in bits: 64 or 128.
     wire : str
         One of `byway.rtl.mac.wires.WIRES`.
+    outstanding : int or None
+        Data reads, and completion writes, under way at most, and frames started ahead of those
+        that are finished: a power of two from 4. None for as many as the wire needs.
 
     Members
     -------
@@ -74,18 +76,26 @@ class SharedAdapter(wiring.Component):
     quiescent: Signal
 
     def __init__(
-        self, *, rings: int = 2, windows: int = 16, data_width: int = 64, wire: str = "gmii"
+        self,
+        *,
+        rings: int = 2,
+        windows: int = 16,
+        data_width: int = 64,
+        wire: str = "gmii",
+        outstanding: int | None = None,
     ):
         self.rings = rings
         self._bank = RegisterBank(rings=rings, windows=windows)
-        self._adapter = Adapter(rings=rings, data_width=data_width, wire=wire)
+        self._adapter = Adapter(
+            rings=rings, data_width=data_width, wire=wire, outstanding=outstanding
+        )
         self._bridge = TranslationBridge(
             requesters=rings,
             windows=windows,
             addr_width=64,
             data_width=data_width,
-            id_width=id_width(rings),
-            user_width=USER_WIDTH,
+            id_width=len(self._adapter.m_axi.arid),
+            user_width=len(self._adapter.m_axi.aruser),
         )
         registers = self._bank.signature.members["s_axil"].signature
         memory = self._bridge.signature.members["m_axi"].signature

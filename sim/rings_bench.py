@@ -17,7 +17,7 @@ from amaranth.sim import Simulator
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes, record
 from byway.rtl.transmit.ring import OffloadGrants
-from byway.rtl.transmit.rings import FIRST_READ_ID, TransmitRings
+from byway.rtl.transmit.rings import TransmitRings
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.bench import stream_put
 from byway.sim.descriptor_bench import FrameRequest
@@ -340,7 +340,7 @@ class RingsBench:
         """Each access is made for the ring whose memory it touches."""
         for burst in self.reads.read_bursts:
             ring = self.rings[burst.user]
-            assert burst.id == FIRST_READ_ID + ring.number
+            assert burst.id == self.dut.first_read_id + ring.number
             assert burst.address // PAGE_BYTES - ring.descriptor_page in range(0x100)
             length = burst.beats << burst.size
             assert burst.address // 256 == (burst.address + length - 1) // 256

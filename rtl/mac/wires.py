@@ -1,22 +1,39 @@
 """The wires that an adapter can have, and who sends frames over them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from byway.rtl.mac.gmii import GmiiTransmitSignature, GmiiTransmitter
 from byway.rtl.mac.xgmii import XgmiiTransmitSignature, XgmiiTransmitter
 
-__all__ = ["WIRES", "check_wire"]
+__all__ = ["WIRES", "Wire", "wire_called"]
 
-#: Name of a wire, which its port has, too -> signature of the port, transmitter. Transmitters have
-#: the same members, but for that port.
-WIRES: dict[str, tuple[Any, Any]] = {
-    "gmii": (GmiiTransmitSignature, GmiiTransmitter),
-    "xgmii": (XgmiiTransmitSignature, XgmiiTransmitter),
+
+class Wire(NamedTuple):
+    """A wire.
+
+    Attributes
+    ----------
+    signature, transmitter : callable
+        Make its port, and who sends over it. Transmitters have the same members, but for the port.
+    outstanding : int
+        Reads, and writes, that must be under way to fill it from a memory 200 cycles away with
+        frames that each take one of both: those of 128 bytes and more, and in effect all.
+    """
+
+    signature: Any
+    transmitter: Any
+    outstanding: int
+
+
+#: By name, which an adapter's port has, too.
+WIRES = {
+    "gmii": Wire(GmiiTransmitSignature, GmiiTransmitter, outstanding=16),
+    "xgmii": Wire(XgmiiTransmitSignature, XgmiiTransmitter, outstanding=32),
 }
 
 
-def check_wire(wire: str) -> str:
-    """`wire`; raises `ValueError` if there is none of that name."""
-    if wire not in WIRES:
-        raise ValueError(f"Wire must be one of {', '.join(WIRES)}, not {wire!r}")
-    return wire
+def wire_called(name: str) -> Wire:
+    """The wire of that name; raises `ValueError` if there is none."""
+    if name not in WIRES:
+        raise ValueError(f"Wire must be one of {', '.join(WIRES)}, not {name!r}")
+    return WIRES[name]

@@ -12,7 +12,7 @@ transmit path reports; a frame that the parser refused has no end. It guarantees
   are left out (`discarded`), so that it delays no other.
 
 Clock domain: sync. Latency: 4 cycles from the later of context and end to AWVALID and WVALID.
-Throughput: a completion every 4 cycles; up to `MOST_WRITES` in flight.
+Throughput: a completion every 4 cycles.
 """
 
 from typing import Any
@@ -27,10 +27,7 @@ from byway.rtl.contract.model import codes, constant, record
 from byway.rtl.transmit.frame import FrameEnd
 from byway.rtl.transmit.ring import INDEX_BITS, RingConfig, ring_size_log2
 
-__all__ = ["MOST_WRITES", "CompletionWriter", "FrameContext"]
-
-#: Most completion writes that are asked for and not yet answered.
-MOST_WRITES = 8
+__all__ = ["CompletionWriter", "FrameContext"]
 
 _RECORD = record("completion")
 _RECORD_BYTES = _RECORD.size // 8
@@ -79,6 +76,8 @@ class CompletionWriter(wiring.Component):
         Bits of an I/O bus address, and of a beat: 64 or 128.
     id_width : int
         Bits of AWID, which is the number of the ring.
+    outstanding : int
+        Writes that are asked for and not yet answered, at most; 1 or more.
 
     Members
     -------
@@ -119,14 +118,23 @@ class CompletionWriter(wiring.Component):
     dropped: Signal
 
     def __init__(
-        self, *, rings: int = 4, addr_width: int = 64, data_width: int = 64, id_width: int = 5
+        self,
+        *,
+        rings: int = 4,
+        addr_width: int = 64,
+        data_width: int = 64,
+        id_width: int = 5,
+        outstanding: int = 16,
     ):
+        if outstanding < 1:
+            raise ValueError(f"Outstanding must be at least 1, not {outstanding!r}")
         if data_width not in (64, 128):
             raise ValueError(f"Data width must be 64 or 128, not {data_width!r}")
         if rings not in range(1, (1 << id_width) + 1):
             raise ValueError(f"Rings must be 1 to {1 << id_width}, not {rings!r}")
         self.rings = rings
         self.data_width = data_width
+        self.outstanding = outstanding
         super().__init__(
             {
                 "configs": In(RingConfig()).array(rings),
@@ -175,7 +183,7 @@ class CompletionWriter(wiring.Component):
             with m.If(self.starts[ring]):
                 m.d.sync += counts[ring].eq(0)
 
-        in_flight = Signal(range(MOST_WRITES + 1))
+        in_flight = Signal(range(self.outstanding + 1))
         issue = Signal()
         ring = Signal(range(self.rings))
         base = Signal.like(self.configs[0].completion_base)
@@ -221,7 +229,7 @@ class CompletionWriter(wiring.Component):
                 with m.If(self.mute.bit_select(ring, 1)):
                     m.d.comb += done.eq(~answer)
                     m.d.comb += self.discarded.bit_select(ring, 1).eq(done)
-                with m.Elif(~axi.awvalid & ~axi.wvalid & (in_flight != MOST_WRITES)):
+                with m.Elif(~axi.awvalid & ~axi.wvalid & (in_flight != self.outstanding)):
                     m.d.comb += [done.eq(1), issue.eq(1)]
                     m.d.sync += [
                         counts[ring].eq(count + 1),

@@ -47,10 +47,7 @@ from byway.rtl.transmit.ring import EntryRows, OffloadGrants
 from byway.rtl.transmit.scheduler import RowSignature
 from byway.rtl.transmit.tag_inserter import TAG_BYTES
 
-__all__ = ["FRAMES_AHEAD", "DescriptorChecks", "FrameParser"]
-
-#: Frames that can be parsed before the first of them is finished.
-FRAMES_AHEAD = 16
+__all__ = ["DescriptorChecks", "FrameParser"]
 
 _ETHERNET_HEADER = 14
 _LEAST_IPV4_HEADER = 20
@@ -235,6 +232,8 @@ class FrameParser(wiring.Component):
         How many rings there are.
     data_width : int
         Bits of a row: 64 or 128.
+    frames_ahead : int
+        Frames that can be parsed before the first of them is finished; a power of two from 4.
     maximum_fragments : int
         Of a frame, as the contract says; fewer make it small enough for proofs: 2**n - 1.
 
@@ -267,9 +266,15 @@ class FrameParser(wiring.Component):
     started: Signal
 
     def __init__(
-        self, *, rings: int = 4, data_width: int = 64, maximum_fragments: int = _MOST_FRAGMENTS
+        self,
+        *,
+        rings: int = 4,
+        data_width: int = 64,
+        frames_ahead: int = 16,
+        maximum_fragments: int = _MOST_FRAGMENTS,
     ):
         self.rings = rings
+        self.frames_ahead = frames_ahead
         self.maximum_fragments = maximum_fragments
         self.entry_rows = EntryRows(data_width)
         super().__init__(
@@ -290,9 +295,11 @@ class FrameParser(wiring.Component):
         m.submodules.fragment_queue = fragment_queue = CommitQueue(
             Fragment(), depth=2 * (self.maximum_fragments + 1)
         )
-        m.submodules.frame_queue = frame_queue = CommitQueue(FrameCommand(), depth=FRAMES_AHEAD)
+        m.submodules.frame_queue = frame_queue = CommitQueue(
+            FrameCommand(), depth=self.frames_ahead
+        )
         m.submodules.context_queue = context_queue = CommitQueue(
-            FrameContext(self.rings), depth=FRAMES_AHEAD
+            FrameContext(self.rings), depth=self.frames_ahead
         )
         wiring.connect(m, fragment_queue.items, wiring.flipped(self.fragments))
         wiring.connect(m, frame_queue.items, wiring.flipped(self.frames))
@@ -301,8 +308,8 @@ class FrameParser(wiring.Component):
         # Room for a frame, one more than levels tell: they are late by the frame before.
         m.d.sync += self.room.eq(
             (fragment_queue.level <= self.maximum_fragments)
-            & (frame_queue.level < FRAMES_AHEAD - 1)
-            & (context_queue.level < FRAMES_AHEAD - 1)
+            & (frame_queue.level < self.frames_ahead - 1)
+            & (context_queue.level < self.frames_ahead - 1)
         )
 
         # Keep the descriptor, and whose it is.

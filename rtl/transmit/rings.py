@@ -34,15 +34,12 @@ from byway.rtl.bus.axi4 import AXI4ReadSignature, AXI4WriteSignature, Burst
 from byway.rtl.contract.model import MAXIMUM_RINGS
 from byway.rtl.transmit.completion import CompletionWriter
 from byway.rtl.transmit.frame import Fragment, FrameCommand, FrameEnd
-from byway.rtl.transmit.parser import FRAMES_AHEAD, FrameParser
+from byway.rtl.transmit.parser import FrameParser
 from byway.rtl.transmit.ring import EntryRows, RingConfig, RingStatus, TransmitRing
 from byway.rtl.transmit.round_robin import RoundRobin
 from byway.rtl.transmit.scheduler import Scheduler
 
-__all__ = ["FIRST_READ_ID", "TransmitRings", "check_rings"]
-
-#: Ring 0 reads its entries with this ARID, ring 1 with the next, and so on.
-FIRST_READ_ID = 16
+__all__ = ["TransmitRings", "check_rings"]
 
 
 def check_rings(rings: int) -> None:
@@ -63,9 +60,11 @@ class TransmitRings(wiring.Component):
     data_width : int
         Bits of a beat: 64 or 128.
     first_read_id : int
-        ARID of ring 0.
+        ARID with which ring 0 reads its entries; ring 1 has the next, and so on.
     read_id_width, write_id_width : int
         Bits of ARID, enough for the last ring; and of AWID, which is the number of the ring.
+    outstanding : int
+        Completion writes under way at most, and frames started ahead of those that are finished.
 
     Members
     -------
@@ -109,9 +108,10 @@ class TransmitRings(wiring.Component):
         rings: int = 4,
         addr_width: int = 64,
         data_width: int = 64,
-        first_read_id: int = FIRST_READ_ID,
+        first_read_id: int = 16,
         read_id_width: int = 6,
         write_id_width: int = 5,
+        outstanding: int = 16,
     ):
         check_rings(rings)
         if first_read_id < 0 or first_read_id + rings > 1 << read_id_width:
@@ -123,6 +123,7 @@ class TransmitRings(wiring.Component):
         self.addr_width = addr_width
         self.data_width = data_width
         self.first_read_id = first_read_id
+        self.outstanding = outstanding
         self.entry_rows = EntryRows(data_width)
         widths = {"addr_width": addr_width, "data_width": data_width, "user_width": 8}
         super().__init__(
@@ -152,12 +153,15 @@ class TransmitRings(wiring.Component):
             wiring.connect(m, wiring.flipped(self.config[number]), ring.config)
             wiring.connect(m, ring.status, wiring.flipped(self.status[number]))
         m.submodules.scheduler = scheduler = Scheduler(rings=self.rings, data_width=self.data_width)
-        m.submodules.parser = parser = FrameParser(rings=self.rings, data_width=self.data_width)
+        m.submodules.parser = parser = FrameParser(
+            rings=self.rings, data_width=self.data_width, frames_ahead=self.outstanding
+        )
         m.submodules.writer = writer = CompletionWriter(
             rings=self.rings,
             addr_width=self.addr_width,
             data_width=self.data_width,
             id_width=len(self.m_axi_write.awid),
+            outstanding=self.outstanding,
         )
         self._request(m, rings)
         self._receive(m, rings, scheduler)
@@ -194,7 +198,7 @@ class TransmitRings(wiring.Component):
         m.d.comb += self.dropped.eq(writer.dropped)
 
         # Frames started and not ended: no more than there are contexts for.
-        unended = Signal(range(2 * FRAMES_AHEAD))
+        unended = Signal(range(2 * self.outstanding))
         ended = self.ends.valid & self.ends.ready
         m.d.sync += unended.eq(unended + parser.started - ended)
         m.d.comb += self.busy.eq(unended.any())

@@ -29,25 +29,21 @@ from byway.rtl.bus.skid_buffer import SkidBuffer
 from byway.rtl.contract.model import constant
 from byway.rtl.transmit.checksum import Checksummer
 from byway.rtl.transmit.frame_buffer import FrameBuffer
-from byway.rtl.transmit.parser import FRAMES_AHEAD
 from byway.rtl.transmit.reader import DmaReader
 from byway.rtl.transmit.ring import EntryRows, RingConfig, RingStatus
 from byway.rtl.transmit.rings import TransmitRings, check_rings
 from byway.rtl.transmit.segmenter import Segmenter
 from byway.rtl.transmit.tag_inserter import TagInserter, TagLayout
 
-__all__ = ["READ_SLOTS", "USER_WIDTH", "TransmitPath", "id_width"]
-
-#: Data reads in flight at most; their ARIDs come before those of the rings.
-READ_SLOTS = 16
+__all__ = ["USER_WIDTH", "TransmitPath", "id_width"]
 
 #: Width of AxUSER: the requester.
 USER_WIDTH = 8
 
 
-def id_width(rings: int) -> int:
-    """Width of the AXI4 IDs that an adapter with so many rings needs."""
-    return bits_for(READ_SLOTS + rings - 1)
+def id_width(rings: int, outstanding: int) -> int:
+    """Width of the AXI4 IDs that an adapter needs: those of data come before those of the rings."""
+    return bits_for(outstanding + rings - 1)
 
 
 class TransmitPath(wiring.Component):
@@ -59,6 +55,9 @@ class TransmitPath(wiring.Component):
         Transmit rings, 1 to 32.
     data_width : int
         Width of the memory bus and of all streams in bits: 64 or 128.
+    outstanding : int
+        Data reads, and completion writes, under way at most, and frames started ahead of those
+        that are finished: a power of two from 4.
 
     Members
     -------
@@ -93,13 +92,17 @@ class TransmitPath(wiring.Component):
     dropped: Signal
     segments: Signal
 
-    def __init__(self, *, rings: int = 2, data_width: int = 64):
+    def __init__(self, *, rings: int = 2, data_width: int = 64, outstanding: int = 16):
         check_rings(rings)
         EntryRows(data_width)
         self.rings = rings
         self.data_width = data_width
+        self.outstanding = outstanding
         self.axi = AXI4Signature(
-            addr_width=64, data_width=data_width, id_width=id_width(rings), user_width=USER_WIDTH
+            addr_width=64,
+            data_width=data_width,
+            id_width=id_width(rings, outstanding),
+            user_width=USER_WIDTH,
         )
         super().__init__(
             {
@@ -117,20 +120,25 @@ class TransmitPath(wiring.Component):
     def elaborate(self, platform):
         """Join the parts."""
         m = Module()
-        ids = id_width(self.rings)
+        ids = id_width(self.rings, self.outstanding)
         widths = {"addr_width": 64, "data_width": self.data_width}
         m.submodules.rings = rings = TransmitRings(
             rings=self.rings,
-            first_read_id=READ_SLOTS,
+            first_read_id=self.outstanding,
             read_id_width=ids,
             write_id_width=ids,
+            outstanding=self.outstanding,
             **widths,
         )
         m.submodules.reader = reader = DmaReader(
-            slots=READ_SLOTS, id_width=ids, user_width=USER_WIDTH, requesters=self.rings, **widths
+            slots=self.outstanding,
+            id_width=ids,
+            user_width=USER_WIDTH,
+            requesters=self.rings,
+            **widths,
         )
         m.submodules.arbiter = arbiter = ReadArbiter(
-            id_ranges=[(0, READ_SLOTS), (READ_SLOTS, self.rings)],
+            id_ranges=[(0, self.outstanding), (self.outstanding, self.rings)],
             id_width=ids,
             user_width=USER_WIDTH,
             **widths,
@@ -183,7 +191,7 @@ class TransmitPath(wiring.Component):
         ]
 
         # A frame is remembered as a super-frame until it ends, for the counter of segments.
-        m.submodules.kinds = kinds = SyncFIFO(width=1, depth=2 * FRAMES_AHEAD)
+        m.submodules.kinds = kinds = SyncFIFO(width=1, depth=2 * self.outstanding)
         ended = buffer.ends.valid & buffer.ends.ready
         m.d.comb += [
             segmenter.frames.payload.eq(rings.frames.payload),

@@ -226,7 +226,9 @@ class _Death(Sharers):
             pages_written=written,
             victim_frames=len(last_frames),
             idle_cycles=_idle(both) if after else None,
-            survivor_rate=rate_of_limit([frame for frame in after if frame[0] > quiet]),
+            survivor_rate=rate_of_limit(
+                [frame for frame in after if frame[0] > quiet], hardware.wire
+            ),
             survivor_retransmissions=survivor.figures.retransmissions if survivor else 0,
             intact=self.intact,
         )

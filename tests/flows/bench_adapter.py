@@ -1,7 +1,7 @@
 """The exported adapter between other people's models, and flows written as plain functions.
 
-`AxiLiteMaster`, `AxiSlave` (cocotbext-axi) and `GmiiSink` (cocotbext-eth) drive and judge the
-ports; they are no part of Byway and share no code with it. The body of a flow is a synchronous
+`AxiLiteMaster`, `AxiSlave` (cocotbext-axi) and a sink (cocotbext-eth) drive and judge the ports;
+they are no part of Byway and share no code with it. The body of a flow is a synchronous
 function that runs in a thread of its own, as driver software does, and lets time pass only by
 register accesses, `run` and `wait_for`; every wait has a limit in cycles.
 """
@@ -24,7 +24,6 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
-from cocotbext.eth import GmiiSink
 
 from byway.sim.board.wire import GMII
 from byway.sim.flows.flow import Bench, flows_of
@@ -88,16 +87,15 @@ class FlowBench(Bench):
         self._memory = SystemMemory(dut.clk, rng)
         self.memory = self._memory
         self._dut = dut
-        self._clock = Clock(dut.clk, GMII.cycle_ps, unit="ps")
+        self.wire = Wire(dut)
+        self._clock = Clock(dut.clk, self.wire.kind.cycle_ps, unit="ps")
         self._clock.start()
         self._master: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self._slave: Any = AxiSlave(
             AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=self._memory.region
         )
-        sink = GmiiSink(dut.gmii_txd, dut.gmii_tx_er, dut.gmii_tx_en, dut.clk, dut.rst)
         self.axil = Registers(self._master)
         self.registers = self.axil
-        self.wire = Wire(sink)
         self.frames = self.wire.frames
         self._resumed_run = resume(self._run)
         self.run_to_event = resume(self._run_to_event)
@@ -133,7 +131,7 @@ class FlowBench(Bench):
     @property
     def cycle(self) -> int:
         """Cycles of simulated time."""
-        return round(get_sim_time("ps")) // GMII.cycle_ps
+        return round(get_sim_time("ps")) // self.wire.kind.cycle_ps
 
     @property
     def adapter_interrupt(self) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 from bench_adapter import FlowBench
 
 from byway.rtl.contract.model import constant, register_space
-from byway.sim.board.wire import GMII
+from byway.sim.board.wire import Wire
 from byway.sim.board.wire_frame import WireFrame
 from byway.sim.flows.flow import PAGE, Pages
 from byway.sw.contract.records import TranslationControlEntry
@@ -99,7 +99,6 @@ class FlowEngine:
     """`byway.sim.engines.engine.Engine` over `bench`; grants are judged by the TCE tables."""
 
     name = "cocotbext"
-    wire = GMII
 
     def __init__(self, bench: FlowBench):
         self.memory = bench.memory.software
@@ -108,6 +107,11 @@ class FlowEngine:
         self._grants = _Grants(bench.memory)
         self.registers = _JudgedRegisters(bench, self._grants)
         self._seen = 0
+
+    @property
+    def wire(self) -> Wire:
+        """That of the adapter."""
+        return self._bench.wire.kind
 
     @property
     def cycle(self) -> int:

@@ -21,9 +21,19 @@ def verilog() -> str:
     return to_verilog(SharedAdapter(), TOP)
 
 
+@pytest.fixture(scope="session")
+def xgmii_verilog() -> str:
+    return to_verilog(SharedAdapter(data_width=128, wire="xgmii"), TOP)
+
+
 @pytest.mark.parametrize("module", sorted(path.stem for path in HERE.glob("flow_*.py")))
 def test_flows_pass_on_verilator(run_flows, verilog: str, module: str, tmp_path: Path) -> None:
     run_flows(verilog, TOP, "verilator", module, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["flow_transmit", "flow_machine"])
+def test_flows_pass_over_xgmii(run_flows, xgmii_verilog: str, module: str, tmp_path: Path) -> None:
+    run_flows(xgmii_verilog, TOP, "verilator", module, tmp_path)
 
 
 def test_a_small_flow_passes_on_icarus(run_flows, verilog: str, tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ class EntriesAreFetched(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.dut = dut = TransmitRings(rings=RINGS, addr_width=32, data_width=128)
+        m.submodules.dut = dut = TransmitRings(
+            rings=RINGS, addr_width=32, data_width=128, outstanding=8
+        )
         anything(m, dut)
         for ring, config in enumerate(dut.config):
             upper = config.descriptor_base[18:20]
@@ -123,7 +125,9 @@ class CompletionsAreWritten(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.dut = dut = CompletionWriter(rings=RINGS, addr_width=32, id_width=1)
+        m.submodules.dut = dut = CompletionWriter(
+            rings=RINGS, addr_width=32, id_width=1, outstanding=8
+        )
         anything(m, dut)
         for ring, config in enumerate(dut.configs):
             upper = config.completion_base[18:20]

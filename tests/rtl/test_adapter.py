@@ -18,7 +18,7 @@ from scapy.layers.l2 import Ether
 from byway.rtl.adapter import Adapter
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes, record
-from byway.rtl.transmit.transmit_path import READ_SLOTS, TransmitPath
+from byway.rtl.transmit.transmit_path import TransmitPath
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.board.wire_frame import judge
 from byway.sim.descriptor_bench import Fragment, FrameRequest
@@ -184,7 +184,7 @@ class AdapterBench:
             _edge, _reset, *values = await ctx.tick().sample(
                 *(dut.gmii.txd, dut.gmii.tx_en, dut.gmii.tx_er),
                 *(path.busy, path.dropped, path.segments),
-                axi.rvalid & (axi.rid < READ_SLOTS),
+                axi.rvalid & (axi.rid < path.outstanding),
                 *(status.completion for status in dut.status),
             )
             txd, enable, error, busy, dropped, segments, data, *completions = values

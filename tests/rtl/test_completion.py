@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes, record
-from byway.rtl.transmit.completion import MOST_WRITES, CompletionWriter
+from byway.rtl.transmit.completion import CompletionWriter
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.bench import stream_put
 
@@ -18,6 +18,7 @@ STATUS = codes("transmit_status")
 RECORD = record("completion")
 RECORD_BYTES = RECORD.size // 8
 SIZES = (4, 5, 8)
+OUTSTANDING = 8
 
 
 @dataclass
@@ -79,7 +80,9 @@ class Bench:
     """Contexts, ends and memory around a writer. A refusal mutes its ring, as the ring would."""
 
     def __init__(self, *, seed, data_width=64, timing=None, idle=0.0):
-        self.dut = CompletionWriter(rings=len(SIZES), data_width=data_width)
+        self.dut = CompletionWriter(
+            outstanding=OUTSTANDING, rings=len(SIZES), data_width=data_width
+        )
         self.seed, self.idle = seed, idle
         self.memory = SparseMemory()
         self.bus = AXIMemoryBench(
@@ -185,11 +188,11 @@ def test_each_frame_has_its_completion_in_order(data_width, idle, timing):
 
 
 def test_a_slow_memory_has_no_more_writes_in_flight_than_allowed():
-    frames = [Frame(0, number, STATUS.NOT_GRANTED, number) for number in range(3 * MOST_WRITES)]
+    frames = [Frame(0, number, STATUS.NOT_GRANTED, number) for number in range(3 * OUTSTANDING)]
     bench = Bench(seed="slow", timing=AXITiming(latency=(300, 300)))
     bench.run(frames)
     cycles = [burst.cycle for burst in bench.bus.write_bursts]
-    assert cycles[MOST_WRITES - 1] < 300 < cycles[MOST_WRITES]
+    assert cycles[OUTSTANDING - 1] < 300 < cycles[OUTSTANDING]
 
 
 def test_a_completion_is_written_every_four_cycles():
@@ -216,7 +219,7 @@ def test_a_refused_write_mutes_its_ring_alone(response):
     bench.run(frames)
     mine = [fields for number, fields in bench.completed if number == 1]
     assert mine == [fields for _address, fields in expected(frames, 1)][:5]
-    assert 1 <= bench.refused[1] <= MOST_WRITES
+    assert 1 <= bench.refused[1] <= OUTSTANDING
     assert bench.refused[1] + bench.discarded[1] + 5 == sum(frame.ring == 1 for frame in frames)
     for ring in (0, 2):
         records = [fields for number, fields in bench.completed if number == ring]
@@ -251,6 +254,7 @@ def test_a_ring_that_starts_again_writes_from_index_0():
         ({"rings": 0}, "Rings must be 1 to 32, not 0"),
         ({"rings": 5, "id_width": 2}, "Rings must be 1 to 4, not 5"),
         ({"data_width": 32}, "Data width must be 64 or 128, not 32"),
+        ({"outstanding": 0}, "Outstanding must be at least 1, not 0"),
     ],
 )
 def test_what_cannot_be_built_is_refused(parameters, message):

@@ -11,7 +11,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from byway.rtl.contract.model import codes
-from byway.rtl.transmit.parser import FRAMES_AHEAD, FrameParser
+from byway.rtl.transmit.parser import FrameParser
 from byway.rtl.transmit.ring import OffloadGrants
 from byway.sim.bench import stream_get
 from byway.sim.descriptor_bench import Fragment, FrameRequest, random_request
@@ -19,6 +19,7 @@ from byway.sim.descriptor_bench import Fragment, FrameRequest, random_request
 STATUS = codes("transmit_status")
 OFFLOADS = set(OffloadGrants().members)
 RINGS = 3
+AHEAD = 16
 
 
 class Bench:
@@ -28,7 +29,7 @@ class Bench:
     HOLD = 600
 
     def __init__(self, *, data_width=64, seed="", idle=0.0, stall=0.0, breaks=0.0, held=""):
-        self.dut = FrameParser(rings=RINGS, data_width=data_width)
+        self.dut = FrameParser(rings=RINGS, data_width=data_width, frames_ahead=AHEAD)
         self.row_bytes = data_width // 8
         self.seed, self.idle, self.stall, self.breaks = seed, idle, stall, breaks
         self.held = held
@@ -291,7 +292,7 @@ def test_nothing_is_lost_while_an_output_is_not_taken(held):
     """There is no room any more before any queue is full, and all comes out afterwards."""
     rng = random.Random(held)
     frames = []
-    for number in range(2 * FRAMES_AHEAD):
+    for number in range(2 * AHEAD):
         count = rng.choice([1, 31]) if held == "fragments" else 1
         parts = tuple(Fragment(rng.getrandbits(64), 20) for _ in range(count))
         request = plain(20 * count, fragments=parts, count=count, correlator=number)

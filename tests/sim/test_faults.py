@@ -96,7 +96,7 @@ def test_a_ring_that_faults_again_and_again_costs_the_other_nothing(latency):
     first, last = data[0][0], data[-1][1]
     others = [(f.first_cycle, f.last_cycle, len(f.data), 0) for f in hardware.apart]
     both = sorted([*data, *(frame for frame in others if first <= frame[0] < last)])
-    rate, share = rate_of_limit(both), rate_of_limit(data)
+    rate, share = (rate_of_limit(frames, hardware.wire) for frames in (both, data))
     assert rate is not None
     assert share is not None
     assert (1 - rate) * (last - first) <= counters.ring_resets * MOST_IDLE
