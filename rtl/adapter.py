@@ -83,7 +83,9 @@ class Adapter(wiring.Component):
     ):
         kind = wire_called(wire)
         self.transmit_path = TransmitPath(
-            rings=rings, data_width=data_width, outstanding=outstanding or kind.outstanding
+            rings=rings,
+            data_width=data_width,
+            outstanding=kind.outstanding if outstanding is None else outstanding,
         )
         self.rings = rings
         self.data_width = data_width

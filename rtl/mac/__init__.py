@@ -1,1 +1,1 @@
-"""The media access controller: frame check sequence and GMII."""
+"""The media access controller: frame check sequence, GMII and XGMII."""

@@ -12,8 +12,8 @@ those behind it are counted from there.
 
 Clock domain: ``sync``, 156.25 MHz at 10 Gb/s. From the first beat of a packet to Start on the wire:
 7 cycles, 8 if beats are wider than the wire. So many bytes are taken every cycle as the wire has
-lanes. The fields ``error`` are not looked at: packets come from the
-frame buffer, which keeps spoilt ones back.
+lanes. The fields ``error`` are not looked at: packets come from the frame buffer, which keeps
+spoilt ones back.
 
 A source that has no next beat at the moment it is due has run dry. Then the bytes so far end with
 Error in place of the first byte of FCS, and the rest of it is wrong, so that no receiver takes them

@@ -95,6 +95,8 @@ class TransmitPath(wiring.Component):
     def __init__(self, *, rings: int = 2, data_width: int = 64, outstanding: int = 16):
         check_rings(rings)
         EntryRows(data_width)
+        if outstanding < 4 or outstanding & (outstanding - 1):
+            raise ValueError(f"Outstanding must be a power of two from 4, not {outstanding!r}")
         self.rings = rings
         self.data_width = data_width
         self.outstanding = outstanding

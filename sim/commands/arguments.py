@@ -21,6 +21,7 @@ __all__ = [
     "add_waveform",
     "number",
     "results_in",
+    "width",
 ]
 
 
@@ -57,6 +58,14 @@ def number(name: str, low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def width(text: str) -> int:
+    """Parse the width of a memory bus."""
+    if text not in map(str, DATA_WIDTHS):
+        known = " or ".join(map(str, DATA_WIDTHS))
+        raise argparse.ArgumentTypeError(f"width must be {known} bits, not {text!r}")
+    return int(text)
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Let the user choose what runs the RTL."""
     parser.add_argument(
@@ -78,10 +87,10 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--width",
-        type=int,
-        choices=DATA_WIDTHS,
+        type=width,
         default=DATA_WIDTHS[0],
-        help="bits of the memory bus (%(default)s)",
+        metavar="N",
+        help=f"bits of the memory bus, {' or '.join(map(str, DATA_WIDTHS))} (%(default)s)",
     )
     parser.add_argument(
         "--memory-latency",

@@ -10,9 +10,10 @@ from byway.sim.commands.arguments import (
     add_out,
     number,
     results_in,
+    width,
 )
 from byway.sim.commands.lists import numbers, size
-from byway.sim.scenarios.machine import DATA_WIDTHS, MAXIMUM_HOSTED, MAXIMUM_MTU, MINIMUM_MTU
+from byway.sim.scenarios.machine import MAXIMUM_HOSTED, MAXIMUM_MTU, MINIMUM_MTU
 from byway.sim.scenarios.transfer import HEADER_BYTES
 from byway.sim.sweep.grid import AXES, Grid
 from byway.sim.sweep.row import OK
@@ -27,16 +28,9 @@ MAXIMUM_POINTS = 10_000
 _EXTRA = ("dask", "distributed", "matplotlib", "psutil", "pyarrow")
 
 
-def _width(text: str) -> int:
-    if text not in map(str, DATA_WIDTHS):
-        known = " or ".join(map(str, DATA_WIDTHS))
-        raise argparse.ArgumentTypeError(f"width must be {known} bits, not {text!r}")
-    return int(text)
-
-
 #: Attribute of `AXES` -> what parses one value, and the values of a sweep that names none.
 _VALUES: dict[str, tuple[Callable[[str], int], str]] = {
-    "data_width": (_width, "64"),
+    "data_width": (width, "64"),
     "hosted": (number("hosted partitions", 1, MAXIMUM_HOSTED), "1,2"),
     "mtu": (number("MTU", MINIMUM_MTU, MAXIMUM_MTU), "1500"),
     "mss": (number("MSS", MINIMUM_MSS, MAXIMUM_MSS), ""),

@@ -33,7 +33,7 @@ def fingerprint(make: Callable[[], wiring.Component]) -> str | None:
     arguments = inspect.signature(kind).bind(**keywords)
     arguments.apply_defaults()
     parameters = sorted(arguments.arguments.items())
-    if not all(isinstance(value, int | str) for _name, value in parameters):
+    if not all(isinstance(value, int | str | None) for _name, value in parameters):
         return None
     return f"{kind.__module__}.{kind.__qualname__} {parameters} {_sources()}"
 

@@ -144,6 +144,7 @@ class EngineBench(Bench):
         self.rng = rng
         self.events: list[Event] = []
         self.frames = []
+        self.wire = engine.wire
         self.registers = _Registers(engine, self._record)
         self.memory = Pages(_Memory(engine, self._record), rng)
         self._engine = engine
@@ -195,10 +196,9 @@ class EngineBench(Bench):
             self._engine.run(_REST_CYCLES, until_rest=True)
             self._record("rest")
         assert all(frame.good for frame in self.frames), "a frame that is not good"
-        wire = self._engine.wire
         for before, after in itertools.pairwise(self.frames):
-            gap = gap_bytes(before, after, lanes=wire.lanes)
-            assert gap >= wire.least_gap, f"gap of {gap} before cycle {after.first_cycle}"
+            gap = gap_bytes(before, after, lanes=self.wire.lanes)
+            assert gap >= self.wire.least_gap, f"gap of {gap} before cycle {after.first_cycle}"
         memory = self._engine.memory
         digest = hashlib.sha256(memory.read(0, memory.size)).hexdigest()
         return Outcome(self.events, self.frames, self._engine.take_beats(), self.cycle, digest)

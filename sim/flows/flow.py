@@ -8,6 +8,7 @@ from types import ModuleType
 
 from byway.rtl.bus.axi4 import PAGE_BYTES
 from byway.sim.board.axi_memory import MemoryManner
+from byway.sim.board.wire import Wire
 from byway.sim.board.wire_frame import WireFrame
 from byway.sw.hardware import PhysicalMemory, RegisterBus
 
@@ -59,6 +60,7 @@ class Bench(ABC):
         All that a flow leaves to chance comes from here.
     registers : RegisterBus
     memory : Pages
+    wire : Wire
     frames : list of WireFrame
         All that have come off the wire so far.
     """
@@ -66,6 +68,7 @@ class Bench(ABC):
     rng: random.Random
     registers: RegisterBus
     memory: Pages
+    wire: Wire
     frames: list[WireFrame]
 
     @property

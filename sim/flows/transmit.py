@@ -161,7 +161,7 @@ def two_rings_under_stalls(bench: Bench) -> None:
 
 @flow()
 def line_rate_from_another_memory(bench: Bench) -> None:
-    """A backlog of small frames leaves without a cycle more than the gap between them."""
+    """A backlog of small frames leaves with no more between them than the gap, on average."""
     (ring,) = _machine(bench)
     frames = [sized(bench.rng, 0, size) for size in [60] * 16 + [61, 67, 128, 300]]
     for frame in frames:
@@ -169,5 +169,7 @@ def line_rate_from_another_memory(bench: Bench) -> None:
     ring.ring()
     _judge(bench, [ring], [frames])
     wire = bench.frames
-    gaps = [gap_bytes(before, after) for before, after in pairwise(wire)]
-    assert gaps[4:] == [GAP_BYTES] * len(gaps[4:]), gaps
+    lanes, least = bench.wire.lanes, bench.wire.least_gap
+    gaps = [gap_bytes(before, after, lanes=lanes) for before, after in pairwise(wire)][4:]
+    most = GAP_BYTES * len(gaps)
+    assert most - (GAP_BYTES - least) <= sum(gaps) <= most, gaps

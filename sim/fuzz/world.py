@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable
 
+from byway.rtl.mac.wires import WIRES
 from byway.rtl.transmit.transmit_path import id_width
 from byway.sim.board.board import BoardParameters
+from byway.sim.board.wire import GMII
 from byway.sim.engines.engine import WatchingEngine
 from byway.sim.fuzz.judge import Judge
 from byway.sim.fuzz.names import Names
@@ -93,7 +95,7 @@ class World:
         self.judge = Judge(
             plant.grants,
             # One bit more than the adapter's own IDs.
-            walker_id=1 << id_width(1 + plan.design.hosted),
+            walker_id=1 << id_width(1 + plan.design.hosted, WIRES[GMII.name].outstanding),
             bus_bytes=plan.design.data_width // 8,
             one_owner=plan.host is not Host.HOSTILE,
         )

@@ -18,7 +18,7 @@ from typing import Any
 import cocotb
 from bench_channels import watch_channels
 from bench_memory import SystemMemory
-from bench_wire import Wire
+from bench_wire import WireJudge
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, with_timeout
@@ -79,7 +79,6 @@ class FlowBench(Bench):
     ----------
     axil : Registers
         The `registers`, which can do more than those of other benches.
-    wire : Wire
     """
 
     def __init__(self, dut, rng: random.Random):
@@ -87,8 +86,9 @@ class FlowBench(Bench):
         self._memory = SystemMemory(dut.clk, rng)
         self.memory = self._memory
         self._dut = dut
-        self.wire = Wire(dut)
-        self._clock = Clock(dut.clk, self.wire.kind.cycle_ps, unit="ps")
+        self._judge = WireJudge(dut)
+        self.wire = self._judge.kind
+        self._clock = Clock(dut.clk, self.wire.cycle_ps, unit="ps")
         self._clock.start()
         self._master: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self._slave: Any = AxiSlave(
@@ -96,7 +96,7 @@ class FlowBench(Bench):
         )
         self.axil = Registers(self._master)
         self.registers = self.axil
-        self.frames = self.wire.frames
+        self.frames = self._judge.frames
         self._resumed_run = resume(self._run)
         self.run_to_event = resume(self._run_to_event)
         self.reset = resume(self.pulse_reset)
@@ -116,7 +116,7 @@ class FlowBench(Bench):
         end = self.cycle + cycles
         while (left := end - self.cycle) > 0:
             await self._run(min(_LOOK_CYCLES, left))
-            if self.adapter_interrupt or self.manager_interrupt or len(self.wire.frames) > frames:
+            if self.adapter_interrupt or self.manager_interrupt or len(self.frames) > frames:
                 return
             if until_rest and self.quiescent:
                 return
@@ -131,7 +131,7 @@ class FlowBench(Bench):
     @property
     def cycle(self) -> int:
         """Cycles of simulated time."""
-        return round(get_sim_time("ps")) // self.wire.kind.cycle_ps
+        return round(get_sim_time("ps")) // self.wire.cycle_ps
 
     @property
     def adapter_interrupt(self) -> bool:
@@ -173,7 +173,7 @@ class FlowBench(Bench):
 
     def check(self) -> None:
         """The judges' last look."""
-        self.wire.check()
+        self._judge.check()
         self._memory.check()
 
 

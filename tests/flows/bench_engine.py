@@ -111,7 +111,7 @@ class FlowEngine:
     @property
     def wire(self) -> Wire:
         """That of the adapter."""
-        return self._bench.wire.kind
+        return self._bench.wire
 
     @property
     def cycle(self) -> int:

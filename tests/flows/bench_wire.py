@@ -9,10 +9,10 @@ from byway.sim.board import wire
 from byway.sim.board.wire_frame import WireFrame, gap_bytes
 from byway.sim.wire.medium import MINIMUM_BYTES, PREAMBLE
 
-__all__ = ["Wire"]
+__all__ = ["WireJudge"]
 
 
-class Wire:
+class WireJudge:
     """Collects frames from the wire of `dut`, whichever it has.
 
     Attributes

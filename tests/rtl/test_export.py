@@ -55,6 +55,17 @@ def test_the_shared_adapter_goes_by_default_where_its_name_says(tmp_path, monkey
     assert ports["m_axi_rdata"] == ("input", 64)
 
 
+def test_the_shared_adapter_has_the_wire_that_is_named(tmp_path):
+    file = tmp_path / "ten.v"
+    arguments = ["shared_adapter", "--rings=1", "--windows=2", "--data-width=128", "--wire=xgmii"]
+    assert export.main([*arguments, "-o", str(file)]) == 0
+    ports = ports_of(file.read_text(), "shared_adapter")
+    assert ports["xgmii_txd"] == ("output", 64)
+    assert ports["xgmii_txc"] == ("output", 8)
+    assert ports["m_axi_rdata"] == ("input", 128)
+    assert not [name for name in ports if name.startswith("gmii")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -78,6 +89,12 @@ def test_the_shared_adapter_goes_by_default_where_its_name_says(tmp_path, monkey
         (["bridge", "--top", "a b"], "--top must be an identifier of Verilog, not 'a b'"),
         (["shared_adapter", "--rings", "33"], "Rings must be 1 to 32, not 33"),
         (["shared_adapter", "--data-width", "256"], "Data width must be 64 or 128, not 256"),
+        (
+            ["shared_adapter", "--outstanding", "0"],
+            "Outstanding must be a power of two from 4, not 0",
+        ),
+        (["shared_adapter", "--outstanding", "12"], "Outstanding must be a power of two from 4,"),
+        (["shared_adapter", "--wire", "x"], "Wire must be one of gmii, xgmii, not 'x'\n"),
     ],
 )
 def test_wrong_input_is_one_line_that_names_it(arguments, words, tmp_path, monkeypatch, capsys):

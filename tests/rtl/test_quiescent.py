@@ -4,6 +4,8 @@ That nothing changes while it is high is asserted by the native engine on every 
 in ``tests/sim/test_native.py``; here stands when it must be low, and that it does rise again.
 """
 
+from typing import Any
+
 import pytest
 
 from byway.rtl.shared_adapter import SETTLING, SharedAdapter
@@ -35,8 +37,8 @@ RISE = SETTLING + 4
 class Owner:
     """Software that owns ring 0 of an adapter, with an engine to run it a cycle at a time."""
 
-    def __init__(self):
-        self.engine = engine = AmaranthEngine(SharedAdapter(), PARAMETERS)
+    def __init__(self, **adapter: Any):
+        self.engine = engine = AmaranthEngine(SharedAdapter(**adapter), PARAMETERS)
         self.manager = ManagerPage(engine.registers, MANAGER_PAGE)
         self.adapter = AdapterPage(engine.registers, ADAPTER_PAGE)
         self.doorbell = DoorbellPage(engine.registers, DOORBELL_PAGE)
@@ -121,6 +123,30 @@ def test_it_is_low_from_the_doorbell_until_the_gap_behind_the_frame(owner):
     assert shown[-1]
     assert all(owner.levels(50))
     assert owner.adapter.frames.read().count == 1
+
+
+def test_over_xgmii_it_is_low_from_the_doorbell_until_the_frame_has_left():
+    owner = Owner(wire="xgmii", data_width=128)
+    owner.settle()
+    owner.post()
+    engine = owner.engine
+    while not engine.frames:
+        assert not engine.quiescent, f"in cycle {engine.cycle}"
+        engine.run(1)
+    assert not engine.quiescent
+    shown = owner.levels(2 * LATENCY + RISE)
+    assert shown[-1]
+    assert shown == sorted(shown), "it rises once"
+    owner.adapter.mac_control.write(transmit_enable=0)
+    owner.post()
+    owner.settle(within=500)
+    assert all(owner.levels(50)), "a frame that waits for the MAC is at rest"
+    owner.adapter.mac_control.write(transmit_enable=1)
+    while len(engine.frames) < 2:
+        assert not engine.quiescent, f"in cycle {engine.cycle}"
+        engine.run(1)
+    owner.settle()
+    engine.close()
 
 
 def test_it_is_low_while_the_memory_keeps_the_adapter_waiting(owner):

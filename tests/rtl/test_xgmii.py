@@ -335,7 +335,7 @@ def test_a_packet_of_many_dry_spells_is_discarded_whole():
     assert run.frames[1].data == padded(b"after")
 
 
-@pytest.mark.parametrize("data_width", [8, 32, 128])
+@pytest.mark.parametrize("data_width", [8, 32])
 def test_data_width_is_checked(data_width):
-    with pytest.raises(ValueError, match=rf"^Data width must be 64, not {data_width}$"):
+    with pytest.raises(ValueError, match=rf"^Data width must be at least 64, not {data_width}$"):
         XgmiiTransmitter(data_width=data_width)

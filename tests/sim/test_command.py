@@ -134,6 +134,28 @@ def test_memory_latency_out_of_range_is_refused(value, file, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("no_run")
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [
+        ("--wire", "xaui", ["gmii", "xgmii"]),
+        ("--wire", "", ["gmii", "xgmii"]),
+        ("--width", "32", ["64", "128"]),
+        ("--width", "wide", ["64", "128"]),
+        ("--width", "-64", ["64", "128"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["send", "live"])
+def test_unknown_wire_or_width_is_refused_with_those_there_are(
+    name, option, value, known, file, tmp_path, capsys
+):
+    last = [file] if name == "send" else ["--", "true"]
+    line = refused([name, f"{option}={value}", *last], tmp_path, capsys)
+    assert line.startswith(f"argument {option}: ")
+    assert value in line
+    assert all(word in line for word in known)
+
+
+@pytest.mark.usefixtures("no_run")
 @pytest.mark.parametrize(("mss", "mtu"), [(1449, 1500), (1460, 1500), (525, 576), (8949, 9000)])
 def test_mss_that_does_not_fit_the_mtu_is_refused(mss, mtu, file, tmp_path, capsys):
     line = refused(["send", file, "--mss", mss, "--mtu", mtu], tmp_path, capsys)
@@ -285,7 +307,8 @@ def test_failure_takes_the_folders_back_that_it_made(file, tmp_path, capsys, mon
 def result_of(name: str, **more) -> SendResult:
     """The result of a small run that went well."""
     values = dict.fromkeys(SendResult.__dataclass_fields__, 1)
-    values |= {"file": name, "engine": "verilator", "bad_frames": 0, "files": ("result.json",)}
+    values |= {"file": name, "engine": "verilator", "wire": "gmii", "bad_frames": 0}
+    values |= {"files": ("result.json",)}
     values |= {"sha256_sent": "00" * 32, "sha256_received": "00" * 32, **more}
     return SendResult(**values)  # type: ignore[arg-type]
 
@@ -311,6 +334,8 @@ def test_options_reach_the_run(asked, file, capsys):
     assert asked["options"] == SendOptions(
         engine="icarus", mtu=576, mss=64, memory_latency=7, waveform=WHOLE_RUN
     )
+    assert command.main(["send", str(file), "--wire=xgmii", "--width=128"]) == 0
+    assert asked["options"] == SendOptions(wire="xgmii", data_width=128)
     assert command.main(["send", str(file), "--wave", "frame:2:50"]) == 0
     assert asked["options"] == SendOptions(waveform=Around("frame", 2, 50))
     assert command.main(["send", str(file)]) == 0

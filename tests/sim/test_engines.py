@@ -14,6 +14,8 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ from byway.sim.board.board import BoardParameters
 from byway.sim.engines.open_engine import open_engine
 from byway.sim.flows import mixed, refusals, registers, switches, transmit
 from byway.sim.flows.engine_bench import Outcome, run_flow
-from byway.sim.flows.flow import flows_of
+from byway.sim.flows.flow import Flow, flows_of
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,
     DOORBELL_PAGE,
@@ -57,6 +59,7 @@ def needs(engine: str) -> pytest.MarkDecorator:
 
 
 WIDE = functools.partial(SharedAdapter, rings=4, data_width=128)
+XGMII = functools.partial(SharedAdapter, data_width=128, wire="xgmii")
 #: Engines that run whole flows.
 WHOLE = ["verilator", pytest.param("cxxrtl", marks=needs("cxxrtl"))]
 #: Engines whose time leaps.
@@ -65,11 +68,14 @@ LEAPING = ["native", pytest.param("cxxrtl", marks=needs("cxxrtl"))]
 MIXTURES = [
     *[("verilator", SharedAdapter, 150, None)] * 5,
     *[("verilator", WIDE, 150, None)] * 2,
+    *[("verilator", XGMII, 150, None)] * 3,
     *[("amaranth", SharedAdapter, 50, 3000)] * 2,
     ("amaranth", WIDE, 50, 2500),
+    ("amaranth", XGMII, 50, 2500),
     ("icarus", SharedAdapter, 50, 10_000),
     *[("cxxrtl", SharedAdapter, 150, None)] * 3,
     ("cxxrtl", WIDE, 150, None),
+    *[("cxxrtl", XGMII, 150, None)] * 2,
 ]
 
 
@@ -81,7 +87,9 @@ def seed() -> str:
     return seed
 
 
-def expect_the_same(flow, engine, make=SharedAdapter, **options) -> None:
+def expect_the_same(
+    flow: Flow, engine: str, make: Callable[[], SharedAdapter] = SharedAdapter, **options: Any
+) -> None:
     native, other = (run_flow(flow, name, make, **options) for name in ("native", engine))
     assert native.difference(other) is None
 
@@ -95,6 +103,17 @@ def test_every_flow_is_the_same_on_the_fast_engines(flow, engine, seed):
 @pytest.mark.parametrize("flow", BEGINNINGS, ids=lambda flow: flow.name)
 def test_flows_begin_alike_on_amaranth(flow, seed):
     expect_the_same(flow, "amaranth", seed=seed, limit=2500)
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_every_flow_passes_over_xgmii(flow, seed):
+    """They judge for themselves what leaves."""
+    assert run_flow(flow, "native", XGMII, seed=seed).events
+
+
+@pytest.mark.parametrize("flow", BEGINNINGS, ids=lambda flow: flow.name)
+def test_flows_are_the_same_over_xgmii(flow, seed):
+    expect_the_same(flow, "verilator", XGMII, seed=seed)
 
 
 @needs("icarus")

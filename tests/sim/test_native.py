@@ -63,6 +63,8 @@ def test_fingerprint_tells_parameters_and_sources_apart(tmp_path, monkeypatch):
     others = {
         fingerprint(functools.partial(SharedAdapter, rings=3)),
         fingerprint(functools.partial(SharedAdapter, windows=3)),
+        fingerprint(functools.partial(SharedAdapter, wire="xgmii")),
+        fingerprint(functools.partial(SharedAdapter, outstanding=8)),
         fingerprint(Counter),
     }
     (tmp_path / "changed.py").write_text("")
@@ -70,7 +72,7 @@ def test_fingerprint_tells_parameters_and_sources_apart(tmp_path, monkeypatch):
     fingerprint_module._sources.cache_clear()
     others.add(fingerprint(SharedAdapter))
     fingerprint_module._sources.cache_clear()
-    assert len(others | {first, None}) == 6
+    assert len(others | {first, None}) == 8
 
 
 class Elsewhere(Counter):

@@ -22,6 +22,7 @@ from scapy.utils import checksum, rdpcap
 
 from byway.rtl import export
 from byway.rtl.shared_adapter import SharedAdapter
+from byway.sim.board.wire import GMII
 from byway.sim.engines import cocotb, native_build
 from byway.sim.engines.fingerprint import fingerprint
 from byway.sim.scenarios import send as scenario
@@ -70,10 +71,18 @@ class Transfers:
 
 @pytest.fixture(autouse=True, scope="module")
 def one_adapter():
-    """One adapter for all runs, converted to Verilog once, which takes seconds."""
+    """One adapter for all runs over GMII, converted to Verilog once, which takes seconds."""
     adapter = SharedAdapter()
+    make_another = scenario.adapter_for
     known = fingerprint(SharedAdapter)
     texts: list[str] = []
+
+    def make():
+        return adapter
+
+    def adapter_for(hosted, *, data_width, wire):
+        usual = (data_width, wire) == (64, GMII.name)
+        return make if usual else make_another(hosted, data_width=data_width, wire=wire)
 
     def to_verilog(bench, top):
         bench._MustUse__silence = True
@@ -82,9 +91,11 @@ def one_adapter():
         return texts[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenario, "adapter_for", lambda _hosted: lambda: adapter)
+        patch.setattr(scenario, "adapter_for", adapter_for)
         patch.setattr(cocotb, "to_verilog", to_verilog)
-        patch.setattr(native_build, "fingerprint", lambda _make: known)
+        patch.setattr(
+            native_build, "fingerprint", lambda of: known if of is make else fingerprint(of)
+        )
         yield
 
 
@@ -287,6 +298,20 @@ def test_slow_memory_delays_the_first_byte_and_not_the_rest(tmp_path, transfers)
     assert waited >= 2 * 200
     for figures, device in list(zip(transfers.figures, transfers.devices, strict=True))[2:]:
         assert set(gaps_inside_super_frames(figures, device.payloads)) == {GAP_BYTES}
+
+
+@pytest.mark.parametrize("memory_latency", [0, 200])
+def test_ten_gigabits_a_second_fill_the_wire(memory_latency, tmp_path):
+    data = random.Random(10).randbytes(512 << 10)
+    wide = {"wire": "xgmii", "data_width": 128}
+    result = run(data, tmp_path, memory_latency=memory_latency, **wide)
+    check_result(tmp_path, data, result)
+    assert result.wire == "xgmii"
+    assert result.goodput_of_limit is not None
+    assert result.goodput_bits_per_second is not None
+    assert 0.99 <= result.goodput_of_limit <= 1
+    assert 9.3e9 < result.goodput_bits_per_second < 10e9
+    assert 0.99 <= result.redirected_over_dedicated <= 1.01
 
 
 class Careless(LinkPartner):
