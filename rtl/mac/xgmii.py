@@ -94,7 +94,8 @@ class XgmiiTransmitter(wiring.Component):
         The wire, from flip-flops.
     busy : Out(1)
         From the cycle after the first beat of a frame is taken to the end of the gap that must
-        follow it on the wire; if that is in the middle of a word, not in that word any more.
+        follow it on the wire; if that is in the middle of a word, not in that word any more. Of
+        beats wider than the wire the first is taken before `enable`, and is not busy until then.
     sent : Out(1)
         A frame ends: its last byte of FCS is on the wire.
     sent_bytes : Out(16)
@@ -186,7 +187,7 @@ class XgmiiTransmitter(wiring.Component):
         return m
 
     def _connect_frame(self, m: Module, narrow: stream.Interface) -> ValueLike:
-        """Beats as wide as the wire; returns whether any wait to become so."""
+        """Beats as wide as the wire; returns whether any wait to leave."""
         if self.data_width == 8 * LANES:
             wiring.connect(m, wiring.flipped(self.frame), narrow)
             return 0
@@ -195,7 +196,9 @@ class XgmiiTransmitter(wiring.Component):
         )
         wiring.connect(m, wiring.flipped(self.frame), downsizer.wide)
         wiring.connect(m, downsizer.narrow, narrow)
-        return downsizer.narrow.valid
+        # A frame that may not leave is at rest, though its first beat is taken.
+        taken = self.frame.valid & self.frame.ready
+        return (taken | downsizer.narrow.valid) & self.enable
 
     def _choose_sources(self, m: Module, word) -> list[Any]:
         """Of each lane, a cycle later; a frame may end in the word after its last one."""

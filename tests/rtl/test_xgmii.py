@@ -106,12 +106,12 @@ async def always_enabled(ctx, dut):
     ctx.set(dut.enable, 1)
 
 
-def simulate(source, *, control=always_enabled, tail=10):
+def simulate(source, *, control=always_enabled, tail=10, data_width=8 * LANES):
     """What is seen while `source(ctx, dut)` and `control(ctx, dut)` run.
 
     Ends `tail` idle cycles after the source, which ends with its last frame taken.
     """
-    dut = XgmiiTransmitter()
+    dut = XgmiiTransmitter(data_width=data_width)
     cycles = []
     finished = False
 
@@ -185,6 +185,29 @@ def check_back_to_back(run, packets, context=""):
     end = first + starts_back_to_back([*packets, b""])[-1]
     taken = next(number for number, cycle in enumerate(run.cycles) if cycle.taken)
     assert busy == [*range(taken + 1, end // LANES)], context
+
+
+@pytest.mark.parametrize("data_width", [128, 256])
+def test_frames_of_wider_beats_follow_each_other_as_closely(data_width):
+    rng = random.Random(data_width)
+    packets = [rng.randbytes(length) for length in (*range(14, 100), 60, 60, 1514, 61)]
+    run = simulate(sender(packets), data_width=data_width)
+    check_back_to_back(run, packets, f"{data_width} bits")
+
+
+def test_a_frame_of_wider_beats_that_may_not_leave_is_not_busy():
+    """Its first beat has been taken; it leaves as it would have."""
+    packets = [bytes(range(100))] * 2
+
+    async def control(ctx, dut):
+        await pause(ctx, 50)
+        ctx.set(dut.enable, 1)
+
+    run = simulate(sender(packets), control=control, data_width=128)
+    check(run, packets)
+    enabled = 50
+    assert any(cycle.taken for cycle in run.cycles[:enabled])
+    assert not any(cycle.busy for cycle in run.cycles[: enabled + 1])
 
 
 def test_frames_of_every_small_size_follow_each_other_as_closely_as_they_may():
