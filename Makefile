@@ -7,7 +7,7 @@ READY  := $(VENV)/ready
 FILE   ?= tests/data/byway.png
 MARKERS ?=
 
-.PHONY: demo test prove mutants deaths lint types contract reference timing bench-engines bench-live bench-translation clean help
+.PHONY: demo test prove mutants deaths lint types contract reference timing bench bench-engines bench-live bench-translation clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make contract          regenerate what software uses of the contract"
 	@echo "make reference         the register reference in HTML, in out/reference/"
 	@echo "make timing            every RTL component alone on ECP5; figures in rtl/timing.json"
+	@echo "make bench             what the adapter reaches beside what its wire allows; out/bench/bench.json"
 	@echo "make bench-engines     how fast the engines are, side by side; figures in out/bench/"
 	@echo "make bench-translation what translation costs, cold and warm, and among 256 requesters"
 	@echo "make bench-live        live traffic on real kernels against its goals (needs root)"
@@ -57,6 +58,9 @@ contract: $(READY)
 
 reference: $(READY)
 	$(BIN)/python -m byway.rtl.contract.generate --check --html out/reference
+
+bench: $(READY)
+	@$(BIN)/byway bench
 
 bench-engines: $(READY)
 	@$(BIN)/python -m byway.sim.measure.engines

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from byway.sim.commands.arguments import UserError
+from byway.sim.commands.bench import add_bench
 from byway.sim.commands.fuzz import add_fuzz
 from byway.sim.commands.live import add_live
 from byway.sim.commands.send import add_send
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add_live(commands)
     add_sweep(commands)
     add_fuzz(commands)
+    add_bench(commands)
     return parser
 
 

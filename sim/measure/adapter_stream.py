@@ -12,18 +12,10 @@ from byway.sim.board.axi_memory import MemoryManner
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.native import NativeEngine
-from byway.sw.contract.records import TranslationControlEntry, TransmitDescriptor
-from byway.sw.contract.registers import (
-    ADAPTER_PAGE,
-    DOORBELL_PAGE,
-    MANAGER_PAGE,
-    PAGE_SIZE,
-    WINDOW_PAGE,
-    AdapterPage,
-    DoorbellPage,
-    ManagerPage,
-    WindowPage,
-)
+from byway.sim.measure.arrivals import receive
+from byway.sim.measure.identity_ring import IdentityRing
+from byway.sw.contract.records import TransmitDescriptor
+from byway.sw.contract.registers import MANAGER_PAGE, PAGE_SIZE, ManagerPage
 
 __all__ = ["AdapterStream", "stream_frames"]
 
@@ -65,60 +57,40 @@ def stream_frames(*, frame_bytes: int, frames: int, latency: int) -> AdapterStre
     engine = NativeEngine(SharedAdapter, BoardParameters(memory_bytes=_MEMORY_BYTES, memory=manner))
     try:
         data = random.Random(frame_bytes).randbytes(frame_bytes * frames)
-        _set_up(engine, data, frame_bytes)
-        cold, cold_misses = _send(engine, data, frame_bytes, produced=frames)
-        warm, warm_misses = _send(engine, data, frame_bytes, produced=2 * frames)
+        engine.memory.write(_DATA * PAGE_SIZE, data)
+        ring = IdentityRing(
+            engine.registers,
+            engine.memory,
+            table=_TABLE,
+            descriptors=_DESCRIPTORS,
+            completions=_COMPLETIONS,
+            size_log2=_SIZE_LOG2,
+        )
+        cold, cold_misses = _send(engine, ring, data, frame_bytes)
+        warm, warm_misses = _send(engine, ring, data, frame_bytes)
     finally:
         engine.close()
     return AdapterStream(-(-len(data) // PAGE_SIZE), cold, warm, cold_misses, warm_misses)
 
 
-def _set_up(engine: NativeEngine, data: bytes, frame_bytes: int) -> None:
-    memory, registers = engine.memory, engine.registers
-    pages = _MEMORY_BYTES // PAGE_SIZE
-    for page in range(pages):
-        entry = TranslationControlEntry(read=1, write=1, rpn=page)
-        memory.write(_TABLE * PAGE_SIZE + TranslationControlEntry.SIZE * page, entry.pack())
-    memory.write(_DATA * PAGE_SIZE, data)
-    frames = len(data) // frame_bytes
-    for number in range(2 * frames):
+def _send(
+    engine: NativeEngine, ring: IdentityRing, data: bytes, frame_bytes: int
+) -> tuple[int, int]:
+    """Post all frames and ring the doorbell; returns cycles, and misses."""
+    misses = ManagerPage(engine.registers, MANAGER_PAGE).iotlb_misses
+    before = misses.read().count
+    for place in range(0, len(data), frame_bytes):
         descriptor = TransmitDescriptor(
-            address=_DATA * PAGE_SIZE + number % frames * frame_bytes,
+            address=_DATA * PAGE_SIZE + place,
             fragment_length=frame_bytes,
             fragments=1,
             total_length=frame_bytes,
-            correlator=number,
         )
-        place = _DESCRIPTORS * PAGE_SIZE + TransmitDescriptor.SIZE * number
-        memory.write(place, descriptor.pack())
-    window = WindowPage(registers, WINDOW_PAGE).window[0]
-    window.table_base.write(page=_TABLE)
-    window.size.write(entries=pages)
-    window.control.write(enable=1)
-    ManagerPage(registers, MANAGER_PAGE).binding[0].write(valid=1, window=0)
-    adapter = AdapterPage(registers, ADAPTER_PAGE)
-    ring = adapter.ring[0]
-    ring.descriptor_base.write(page=_DESCRIPTORS)
-    ring.completion_base.write(page=_COMPLETIONS)
-    ring.size.write(size_log2=_SIZE_LOG2)
-    ring.control.write(enable=1)
-    adapter.mac_control.write(transmit_enable=1)
-
-
-def _send(engine: NativeEngine, data: bytes, frame_bytes: int, *, produced: int) -> tuple[int, int]:
-    """Ring the doorbell; returns cycles, and misses."""
-    misses = ManagerPage(engine.registers, MANAGER_PAGE).iotlb_misses
-    before = misses.read().count
+        ring.post(descriptor.pack())
     begun = engine.cycle
-    DoorbellPage(engine.registers, DOORBELL_PAGE).transmit.write(producer=produced)
-    limit = begun + _LIMIT_CYCLES
-    last = begun
-    for place in range(0, len(data), frame_bytes):
-        while not engine.frames and engine.cycle < limit:
-            engine.run(limit - engine.cycle)
-        frame = engine.frames.popleft() if engine.frames else None
-        if frame is None or frame.data != data[place : place + frame_bytes]:
-            raise EngineError(f"The frame at byte {place} of the stream did not arrive")
-        last = frame.last_cycle
+    ring.ring()
+    frames = receive(engine, len(data) // frame_bytes, within=_LIMIT_CYCLES)
+    if b"".join(frame.data for frame in frames) != data:
+        raise EngineError("What came off the wire is not what the stream holds")
     engine.run(_LIMIT_CYCLES, until_rest=True)
-    return last - begun + 1, misses.read().count - before
+    return frames[-1].last_cycle - begun + 1, misses.read().count - before

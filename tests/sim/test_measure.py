@@ -1,6 +1,7 @@
 """The measurements measure what they say: the load fills the wire, goals are judged right."""
 
 import itertools
+import json
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -10,7 +11,7 @@ from scapy.utils import checksum
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.board import BoardParameters
 from byway.sim.engines.native import NativeEngine
-from byway.sim.measure.figures import Figure
+from byway.sim.measure.figures import Figure, Limit, report
 from byway.sim.measure.load import MEMORY_BYTES, start_load
 
 
@@ -56,3 +57,46 @@ def test_model_can_be_clocked_alone(engine):
 )
 def test_goal_is_judged(value, goal, met):
     assert Figure("name", value, "unit", goal).met is met
+
+
+@pytest.mark.parametrize(("value", "met"), [(99.0, True), (98.9, False), (101.0, True)])
+def test_goal_of_a_limit_is_judged_by_it(value, met):
+    figure = Figure("name", value, "unit", ">= 0.99 of limit", Limit(100.0, "10 * 10"))
+    assert figure.of_limit == value / 100
+    assert figure.met is met
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize(("value", "code"), [(99.5, 0), (10.0, 1)])
+def test_figures_are_written_for_machines_and_printed(value, code, quiet, tmp_path, capsys):
+    figures = [
+        Figure("rate", value, "frames/s", ">= 0.99 of limit", Limit(100.0, "10 * 10")),
+        Figure("time", 7.0, "cycles"),
+    ]
+    path = tmp_path / "deep" / "bench.json"
+    assert report(figures, path, quiet=quiet) == code
+    assert json.loads(path.read_text()) == [
+        {
+            "name": "rate",
+            "value": value,
+            "unit": "frames/s",
+            "limit": 100.0,
+            "goal": ">= 0.99 of limit",
+            "met": not code,
+        },
+        {
+            "name": "time",
+            "value": 7.0,
+            "unit": "cycles",
+            "limit": None,
+            "goal": None,
+            "met": None,
+        },
+    ]
+    printed = capsys.readouterr().out
+    assert (printed == "") is quiet
+    if not quiet:
+        rate, time = printed.splitlines()[1:]
+        assert rate.split()[:7] == ["rate", f"{value:.2f}", "frames/s", "100.00", "=", "10", "*"]
+        assert rate.endswith("MISSED" if code else "met")
+        assert time.split() == ["time", "7.00", "cycles"]
