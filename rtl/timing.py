@@ -33,7 +33,9 @@ __all__ = ["PARAMETERS", "components", "goal_mhz", "measure"]
 
 _GOAL_MHZ = 125
 #: Of components that run on the clock of an XGMII.
-_OTHER_GOALS_MHZ = {"xgmii_framer": 156.25, "xgmii_transmitter": 156.25}
+_OTHER_GOALS_MHZ: dict[str, float] = dict.fromkeys(
+    ("downsizer", "xgmii_framer", "xgmii_transmitter"), 156.25
+)
 
 _REQUEST = AddressLayout(addr_width=64, id_width=6, user_width=8)
 
