@@ -42,7 +42,7 @@ class Adapter(wiring.Component):
         One of `byway.rtl.mac.wires.WIRES`.
     outstanding : int or None
         Data reads, and completion writes, under way at most, and frames started ahead of those
-        that are finished: a power of two from 4. None for as many as the wire needs.
+        that are finished: a power of two from 4. None for as many of each as the wire needs.
 
     Members
     -------
@@ -86,6 +86,7 @@ class Adapter(wiring.Component):
             rings=rings,
             data_width=data_width,
             outstanding=kind.outstanding if outstanding is None else outstanding,
+            completions=kind.completions if outstanding is None else outstanding,
         )
         self.rings = rings
         self.data_width = data_width

@@ -49,7 +49,7 @@ class SharedAdapter(wiring.Component):
         One of `byway.rtl.mac.wires.WIRES`.
     outstanding : int or None
         Data reads, and completion writes, under way at most, and frames started ahead of those
-        that are finished: a power of two from 4. None for as many as the wire needs.
+        that are finished: a power of two from 4. None for as many of each as the wire needs.
 
     Members
     -------

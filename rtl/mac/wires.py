@@ -15,20 +15,21 @@ class Wire(NamedTuple):
     ----------
     signature, transmitter : callable
         Make its port, and who sends over it. Transmitters have the same members, but for the port.
-    outstanding : int
-        Reads, and writes, that must be under way to fill it from a memory 200 cycles away with
-        frames that each take one of both: those of 128 bytes and more, and in effect all.
+    outstanding, completions : int
+        Data reads, and completion writes, that must be under way so that frames of the least size,
+        which take one of each, fill it from a memory 200 cycles away.
     """
 
     signature: Any
     transmitter: Any
     outstanding: int
+    completions: int
 
 
 #: By name, which an adapter's port has, too.
 WIRES = {
-    "gmii": Wire(GmiiTransmitSignature, GmiiTransmitter, outstanding=16),
-    "xgmii": Wire(XgmiiTransmitSignature, XgmiiTransmitter, outstanding=32),
+    "gmii": Wire(GmiiTransmitSignature, GmiiTransmitter, outstanding=16, completions=8),
+    "xgmii": Wire(XgmiiTransmitSignature, XgmiiTransmitter, outstanding=32, completions=32),
 }
 
 

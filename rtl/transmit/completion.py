@@ -124,7 +124,7 @@ class CompletionWriter(wiring.Component):
         addr_width: int = 64,
         data_width: int = 64,
         id_width: int = 5,
-        outstanding: int = 16,
+        outstanding: int = 8,
     ):
         if outstanding < 1:
             raise ValueError(f"Outstanding must be at least 1, not {outstanding!r}")

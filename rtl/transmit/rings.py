@@ -63,8 +63,10 @@ class TransmitRings(wiring.Component):
         ARID with which ring 0 reads its entries; ring 1 has the next, and so on.
     read_id_width, write_id_width : int
         Bits of ARID, enough for the last ring; and of AWID, which is the number of the ring.
-    outstanding : int
-        Completion writes under way at most, and frames started ahead of those that are finished.
+    frames_ahead : int
+        Frames started ahead of those that are finished, at most; a power of two from 4.
+    completions : int
+        Completion writes under way at most.
 
     Members
     -------
@@ -111,7 +113,8 @@ class TransmitRings(wiring.Component):
         first_read_id: int = 16,
         read_id_width: int = 6,
         write_id_width: int = 5,
-        outstanding: int = 16,
+        frames_ahead: int = 16,
+        completions: int = 8,
     ):
         check_rings(rings)
         if first_read_id < 0 or first_read_id + rings > 1 << read_id_width:
@@ -123,7 +126,8 @@ class TransmitRings(wiring.Component):
         self.addr_width = addr_width
         self.data_width = data_width
         self.first_read_id = first_read_id
-        self.outstanding = outstanding
+        self.frames_ahead = frames_ahead
+        self.completions = completions
         self.entry_rows = EntryRows(data_width)
         widths = {"addr_width": addr_width, "data_width": data_width, "user_width": 8}
         super().__init__(
@@ -154,14 +158,14 @@ class TransmitRings(wiring.Component):
             wiring.connect(m, ring.status, wiring.flipped(self.status[number]))
         m.submodules.scheduler = scheduler = Scheduler(rings=self.rings, data_width=self.data_width)
         m.submodules.parser = parser = FrameParser(
-            rings=self.rings, data_width=self.data_width, frames_ahead=self.outstanding
+            rings=self.rings, data_width=self.data_width, frames_ahead=self.frames_ahead
         )
         m.submodules.writer = writer = CompletionWriter(
             rings=self.rings,
             addr_width=self.addr_width,
             data_width=self.data_width,
             id_width=len(self.m_axi_write.awid),
-            outstanding=self.outstanding,
+            outstanding=self.completions,
         )
         self._request(m, rings)
         self._receive(m, rings, scheduler)
@@ -198,7 +202,7 @@ class TransmitRings(wiring.Component):
         m.d.comb += self.dropped.eq(writer.dropped)
 
         # Frames started and not ended: no more than there are contexts for.
-        unended = Signal(range(2 * self.outstanding))
+        unended = Signal(range(2 * self.frames_ahead))
         ended = self.ends.valid & self.ends.ready
         m.d.sync += unended.eq(unended + parser.started - ended)
         m.d.comb += self.busy.eq(unended.any())

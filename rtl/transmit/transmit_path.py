@@ -56,8 +56,10 @@ class TransmitPath(wiring.Component):
     data_width : int
         Width of the memory bus and of all streams in bits: 64 or 128.
     outstanding : int
-        Data reads, and completion writes, under way at most, and frames started ahead of those
-        that are finished: a power of two from 4.
+        Data reads under way at most, and frames started ahead of those that are finished: a power
+        of two from 4.
+    completions : int
+        Completion writes under way at most.
 
     Members
     -------
@@ -92,7 +94,9 @@ class TransmitPath(wiring.Component):
     dropped: Signal
     segments: Signal
 
-    def __init__(self, *, rings: int = 2, data_width: int = 64, outstanding: int = 16):
+    def __init__(
+        self, *, rings: int = 2, data_width: int = 64, outstanding: int = 16, completions: int = 8
+    ):
         check_rings(rings)
         EntryRows(data_width)
         if outstanding < 4 or outstanding & (outstanding - 1):
@@ -100,6 +104,7 @@ class TransmitPath(wiring.Component):
         self.rings = rings
         self.data_width = data_width
         self.outstanding = outstanding
+        self.completions = completions
         self.axi = AXI4Signature(
             addr_width=64,
             data_width=data_width,
@@ -129,7 +134,8 @@ class TransmitPath(wiring.Component):
             first_read_id=self.outstanding,
             read_id_width=ids,
             write_id_width=ids,
-            outstanding=self.outstanding,
+            frames_ahead=self.outstanding,
+            completions=self.completions,
             **widths,
         )
         m.submodules.reader = reader = DmaReader(

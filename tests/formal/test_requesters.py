@@ -42,9 +42,7 @@ class EntriesAreFetched(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.dut = dut = TransmitRings(
-            rings=RINGS, addr_width=32, data_width=128, outstanding=8
-        )
+        m.submodules.dut = dut = TransmitRings(rings=RINGS, addr_width=32, data_width=128)
         anything(m, dut)
         for ring, config in enumerate(dut.config):
             upper = config.descriptor_base[18:20]
@@ -125,9 +123,7 @@ class CompletionsAreWritten(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.dut = dut = CompletionWriter(
-            rings=RINGS, addr_width=32, id_width=1, outstanding=8
-        )
+        m.submodules.dut = dut = CompletionWriter(rings=RINGS, addr_width=32, id_width=1)
         anything(m, dut)
         for ring, config in enumerate(dut.configs):
             upper = config.completion_base[18:20]

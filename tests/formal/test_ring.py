@@ -76,9 +76,7 @@ class FailedReadsStopTheirRing(Elaboratable):
     def elaborate(self, platform):
         """A ring stops two cycles after the beat, unless it starts then or is reset."""
         m = Module()
-        m.submodules.dut = dut = TransmitRings(
-            rings=RINGS, addr_width=32, data_width=128, outstanding=8
-        )
+        m.submodules.dut = dut = TransmitRings(rings=RINGS, addr_width=32, data_width=128)
         anything(m, dut)
         axi = dut.m_axi_read
         for ring, (config, status) in enumerate(zip(dut.config, dut.status, strict=True)):
