@@ -133,16 +133,17 @@ class FrameRequest:
         generic = "checksum_generic" in flags
         by_protocol = tcp or udp or "checksum_ipv4" in flags
 
-        # The end of the least header that a checksum belongs to. Segmentation implies its own
-        # checksums, and checks its header instead.
-        least_end = {"checksum_ipv4": l4, "checksum_tcp": l4 + 20, "checksum_udp": l4 + 8}
-        checksums = set() if segmented else flags & least_end.keys()
-        past_frame = any(least_end[name] > total for name in checksums)
+        # Where the headers end, at the least. Segmentation implies its own checksums, and checks
+        # its header instead. TCP and UDP conflict; then it is as if TCP were asked for.
+        headers = l4 + (20 if tcp else 8 if udp else 0)
+        checksums = (
+            set() if segmented else flags & {"checksum_ipv4", "checksum_tcp", "checksum_udp"}
+        )
+        past_frame = not segmented and headers > total
         bad_offsets = (ip | l4) % 2 == 1 or ip < 14 or l4 < ip + (40 if ipv6 else 20)
         bad_offsets = bad_offsets or l4 + tag > 255
         maximum_frame = _MAXIMUM_FRAME - tag
         longest = ip + (_LONGEST_V6 if ipv6 else _LONGEST_V4) if segmented else maximum_frame
-        least_header = l4 + (8 if "udp_segmentation" in flags else 20)
 
         wanted = {f"{name}_v6" if ipv6 and name != "checksum_ipv4" else name for name in checksums}
         wanted |= flags & {"udp_segmentation", "checksum_generic"}
@@ -154,9 +155,7 @@ class FrameRequest:
 
         # The generic checksum lies behind the headers of those that count it.
         start, field = self.checksum_start, self.checksum_start + self.checksum_offset
-        behind = 14
-        for is_asked, end in ((by_protocol, l4), (tcp, l4 + 20), (udp, l4 + 8)):
-            behind = max(behind, end if is_asked else 0)
+        behind = max(14, headers if by_protocol else 0)
         bad_field = field % 2 == 1 or start % 2 == 1 or start < 14 or start + tag > 255
         bad_field = bad_field or field < behind or field + 2 > total
 
@@ -172,7 +171,7 @@ class FrameRequest:
             _STATUS.OFFSET_RANGE: (by_protocol and (bad_offsets or past_frame))
             or (generic and bad_field),
             _STATUS.HEADER_LENGTH: segmented
-            and not least_header <= header <= min(_MAXIMUM_HEADER - tag, total),
+            and not headers <= header <= min(_MAXIMUM_HEADER - tag, total),
             _STATUS.MSS_RANGE: segmented
             and not (
                 _MINIMUM_MSS <= self.mss <= _MAXIMUM_MSS and header + self.mss <= maximum_frame

@@ -17,7 +17,7 @@ accepted; otherwise an invalidation, or a walk whose answer waits in line on R, 
 Reads of different IDs may pass each other, as AXI4 allows: one that hits the IOTLB passes one that
 waits for its entry. Several entries are read at a time, and those of a stream ahead of use.
 
-Clock domain: ``sync``. Latency: 4 cycles for an address that hits the IOTLB, 1 for R, W and B; a
+Clock domain: ``sync``. Latency: 6 cycles for an address that hits the IOTLB, 1 for R, W and B; a
 miss adds 5 cycles and the latency of the memory. Throughput: one address a cycle, reads and writes
 together, and one beat a cycle on R, on W and on B.
 
@@ -42,7 +42,6 @@ from byway.rtl.translation.request import channel_fields
 from byway.rtl.translation.translator import Translator
 from byway.rtl.translation.walker import Walker, check_data_width, check_walks
 from byway.rtl.translation.window import (
-    LOOKUPS,
     BindingLookupSignature,
     InvalidateSignature,
     WindowLookupSignature,
@@ -82,7 +81,7 @@ class TranslationAgentSignature(wiring.Signature):
         The master; its AxUSER names the requester.
     m_axi : Out(AXI4Signature(...))
         The memory bus. AxUSER is handed on; reads of the walker carry the requester they are for.
-    binding_lookup : Out(BindingLookupSignature()).array(LOOKUPS)
+    binding_lookup : Out(BindingLookupSignature())
     window_lookup : Out(WindowLookupSignature())
         Configuration. No window from `windows` on is enabled.
     invalidate : In(InvalidateSignature())
@@ -136,7 +135,7 @@ class TranslationAgentSignature(wiring.Signature):
             {
                 "s_axi": In(AXI4Signature(**self.widths)),
                 "m_axi": Out(AXI4Signature(**{**self.widths, "id_width": id_width + 1})),
-                "binding_lookup": Out(BindingLookupSignature()).array(LOOKUPS),
+                "binding_lookup": Out(BindingLookupSignature()),
                 "window_lookup": Out(WindowLookupSignature()),
                 "invalidate": In(InvalidateSignature()),
                 "fault_status": Out(FaultStatusSignature()),
@@ -231,8 +230,7 @@ class TranslationAgent(wiring.Component):
                     m.d.comb += getattr(path.m_axi, name).eq(getattr(self.m_axi, name))
 
         # Configuration, invalidation and faults.
-        for asked, lookup in zip(translator.binding_lookup, self.binding_lookup, strict=True):
-            connect(m, asked, flipped(lookup))
+        connect(m, translator.binding_lookup, flipped(self.binding_lookup))
         connect(m, translator.window_lookup, flipped(self.window_lookup))
         connect(m, flipped(self.invalidate), invalidator.invalidate)
         connect(m, invalidator.invalidation, translator.invalidate)

@@ -82,8 +82,7 @@ class TranslationBridge(wiring.Component):
         m.submodules.agent = agent = TranslationAgent(**self._agent)
         m.submodules.binding_table = bindings = BindingTable(requesters=self._requesters)
         m.submodules.window_table = windows = WindowTable(windows=self._windows)
-        for asked, lookup in zip(agent.binding_lookup, bindings.lookup, strict=True):
-            connect(m, asked, lookup)
+        connect(m, agent.binding_lookup, bindings.lookup)
         connect(m, agent.window_lookup, windows.lookup)
         connect(m, flipped(self.binding), bindings.registers)
         connect(m, flipped(self.window), windows.registers)

@@ -9,7 +9,7 @@ on and on, so that the next page can be fetched before it is needed: a page that
 ahead and is now used, or one whose upper half is used after its lower half.
 
 Clock domain: ``sync``. Latency: a search is answered 2 cycles after it was taken. Throughput: one
-search a cycle, and a refill beside it. An invalidation takes 3 cycles for a page, otherwise 2 and
+search a cycle, and a refill beside it. An invalidation takes 4 cycles for a page, otherwise 3 and
 one for each set.
 
 Tags and entries lie in LUT RAM. They are read into registers, then tags are compared into
@@ -311,8 +311,13 @@ class IOTLB(wiring.Component):
                 scope.matches(Scope.EVERYTHING, Scope.EVERYTHING + 1)
                 | ((line.window == page.window) & ((scope == Scope.WINDOW) | is_page))
             )
-        with m.If(forgets):
-            m.d.sync += valid[read_set].eq(read_valid & ~meant)
+        forgotten = Signal(self.ways)
+        forgotten_set = Signal(self._set_bits)
+        m.d.sync += forgotten.eq(Mux(forgets, meant, 0))
+        m.d.sync += forgotten_set.eq(read_set)
+        for way in range(self.ways):
+            with m.If(forgotten[way]):
+                m.d.sync += valid[forgotten_set][way].eq(0)
         with m.FSM(name="invalidation"):
             with m.State("Idle"):
                 m.d.sync += swept_set.eq(Mux(scope == Scope.PAGE, self._set_of(page), 0))
@@ -323,9 +328,11 @@ class IOTLB(wiring.Component):
                 m.d.sync += swept_set.eq(swept_set + 1)
                 m.d.sync += forgets.eq(1)
                 with m.If((swept_set == self.sets - 1) | (scope == Scope.PAGE)):
-                    m.next = "Done"
-            with m.State("Done"):
+                    m.next = "Compare"
+            with m.State("Compare"):
                 m.d.sync += forgets.eq(0)
+                m.next = "Done"
+            with m.State("Done"):
                 m.d.comb += self.invalidate.ready.eq(1)
                 m.next = "Idle"
 

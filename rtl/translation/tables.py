@@ -18,7 +18,6 @@ from byway.rtl.contract.external import ExternalSignature
 from byway.rtl.contract.model import external
 from byway.rtl.contract.register_table import RegisterTable
 from byway.rtl.translation.window import (
-    LOOKUPS,
     REQUESTER_BITS,
     WINDOW_BITS,
     BindingLookupSignature,
@@ -46,8 +45,8 @@ class BindingTable(wiring.Component):
     -------
     registers : In(ExternalSignature(BINDINGS, count=requesters))
         The register bank.
-    lookup : In(BindingLookupSignature()).array(LOOKUPS)
-        Each finds one.
+    lookup : In(BindingLookupSignature())
+        Finds one.
 
     Raises
     ------
@@ -64,24 +63,20 @@ class BindingTable(wiring.Component):
         super().__init__(
             {
                 "registers": In(ExternalSignature(BINDINGS, count=requesters)),
-                "lookup": In(BindingLookupSignature()).array(LOOKUPS),
+                "lookup": In(BindingLookupSignature()),
             }
         )
 
     def elaborate(self, platform):
-        """A copy for each lookup, as LUT RAM is read at one place; software reads the first."""
+        """Name the fields that are found."""
         m = Module()
-        for number, lookup in enumerate(self.lookup):
-            table = RegisterTable(BINDINGS, count=self.requesters, number_width=REQUESTER_BITS)
-            m.submodules[f"table_{number}"] = table
-            if number == 0:
-                connect(m, flipped(self.registers), table.registers)
-            else:
-                for name in ("write_index", "write_word", "write_data", "write_strobe"):
-                    m.d.comb += getattr(table.registers, name).eq(getattr(self.registers, name))
-            m.d.comb += table.number.eq(lookup.requester)
-            m.d.comb += lookup.binding.valid.eq(table.found.valid)
-            m.d.comb += lookup.binding.window.eq(table.found.window)
+        m.submodules.table = table = RegisterTable(
+            BINDINGS, count=self.requesters, number_width=REQUESTER_BITS
+        )
+        connect(m, flipped(self.registers), table.registers)
+        m.d.comb += table.number.eq(self.lookup.requester)
+        m.d.comb += self.lookup.binding.valid.eq(table.found.valid)
+        m.d.comb += self.lookup.binding.window.eq(table.found.window)
         return m
 
 

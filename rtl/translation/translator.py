@@ -4,14 +4,15 @@ Every request goes requester, binding, window, extent, IOTLB or TCE in memory, p
 What comes out as not refused has an address in a page that a TCE of the requester's own window
 granted, with the permission asked for; what is refused has been handed to the fault log once.
 
-Clock domain: ``sync``. Latency: 3 cycles from a request being taken to its translation, if it hits.
+Clock domain: ``sync``. Latency: 5 cycles from a request being taken to its translation, if it hits.
 A miss adds 3 cycles and the time of the walk. Throughput: one request a cycle, reads and writes
 together.
 
-Reads and writes take turns in one pipeline: choose, look up, match, decide. A request that misses
-leaves it for the waiting room while its entry is walked for; what follows passes it by, unless it
-must keep its order: reads with reads of the same ID, writes with writes. Several walks are under
-way at a time. A page that is being streamed has the pages that follow it walked for ahead of use.
+Reads and writes take turns in one pipeline: choose, bind, look up, match, decide. A request that
+misses leaves it for the waiting room while its entry is walked for; what follows passes it by,
+unless it must keep its order: reads with reads of the same ID, writes with writes. Several walks
+are under way at a time. A page that is being streamed has the pages that follow it walked for ahead
+of use.
 
 A request enters only if the queue behind the pipeline has room for it, so that what leaves the
 waiting room never waits; and reads that nobody takes never hold up writes, nor writes reads. The
@@ -40,10 +41,8 @@ from byway.rtl.translation.walker import WalkedLayout, WalkLayout, check_slots
 from byway.rtl.translation.walks import Walks
 from byway.rtl.translation.window import (
     ENTRIES_BITS,
-    LOOKUPS,
     TABLE_BASE_BITS,
     WINDOW_BITS,
-    BindingLayout,
     BindingLookupSignature,
     InvalidationLayout,
     PageKeyLayout,
@@ -74,7 +73,7 @@ class Translator(wiring.Component):
     ahead : int
         Pages of a stream that are walked for ahead of use; 0 for none.
     room : int
-        Requests of a kind that may be inside: a power of two. With less than 4, hits leave bubbles.
+        Requests of a kind that may be inside: a power of two. With less than 8, hits leave bubbles.
 
     Members
     -------
@@ -82,10 +81,9 @@ class Translator(wiring.Component):
         Requests.
     translated_reads, translated_writes : Out(stream.Signature(TranslatedLayout(...)))
         The same requests, judged; reads of an ID in their order, and writes in theirs.
-    binding_lookup : Out(BindingLookupSignature()).array(LOOKUPS)
+    binding_lookup : Out(BindingLookupSignature())
     window_lookup : Out(WindowLookupSignature())
-        Configuration, looked up once for each request; bindings for reads, and for writes. No
-        window from `windows` on is enabled.
+        Configuration, looked up once for each request. No window from `windows` on is enabled.
     hold : In(1)
         Let no further request in.
     idle : Out(1)
@@ -174,7 +172,7 @@ class Translator(wiring.Component):
                 "writes": In(requests),
                 "translated_reads": Out(translated),
                 "translated_writes": Out(translated),
-                "binding_lookup": Out(BindingLookupSignature()).array(LOOKUPS),
+                "binding_lookup": Out(BindingLookupSignature()),
                 "window_lookup": Out(WindowLookupSignature()),
                 "hold": In(1),
                 "idle": Out(1),
@@ -189,7 +187,7 @@ class Translator(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Choose, look up, match, decide; beside them, who waits and what is walked for."""
+        """The pipeline; beside it, who waits and what is walked for."""
         m = Module()
         m.submodules.iotlb = iotlb = IOTLB(
             windows=self.windows, sets=self.iotlb_sets, ways=self.iotlb_ways
@@ -222,7 +220,8 @@ class Translator(wiring.Component):
         m.d.comb += iotlb.advance.eq(advance)
         m.d.comb += prefetcher.taken.eq(advance)
         chosen = self._choose(m, advance, reads.offer, writes.offer, prefetcher.proposal)
-        looked_up = self._look_up(m, advance, chosen, iotlb)
+        bound = self._bind(m, advance, chosen)
+        looked_up = self._look_up(m, advance, bound, iotlb)
         matched = self._match(m, advance, looked_up, walks, waiting)
         returned = self._return(m, waiting, walks)
         waits = Signal()
@@ -240,7 +239,7 @@ class Translator(wiring.Component):
             m.d.sync += prefetcher.streamed.valid.eq(streams | walks.streams)
 
         # Told by who is there, not by the count of who came and went: so it is easily proved.
-        inside = [stage.valid for stage in (chosen, looked_up, matched, returned)]
+        inside = [stage.valid for stage in (chosen, bound, looked_up, matched, returned)]
         inside += [lane.translated.valid for lane in (reads, writes)]
         inside += [prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]
         m.d.comb += self.idle.eq(~Cat(inside).any())
@@ -254,7 +253,7 @@ class Translator(wiring.Component):
         return is_upper
 
     def _choose(self, m, advance, reads, writes, proposal):
-        """First stage: reads and writes in turn, and the window that the requester is bound to."""
+        """First stage: reads and writes in turn, before them what is asked for ahead."""
         chosen = Signal(
             data.StructLayout(
                 {
@@ -262,18 +261,10 @@ class Translator(wiring.Component):
                     "ahead": 1,
                     "write": 1,
                     "request": self._request,
-                    "unbound": 1,
-                    "window": WINDOW_BITS,
                 }
             )
         )
         request = Signal(self._request)
-        # Which of them goes on is known late: both are looked up, and what is asked for ahead.
-        of_read, of_write = self.binding_lookup
-        m.d.comb += of_read.requester.eq(
-            Mux(proposal.valid, proposal.payload.user, reads.payload.user)
-        )
-        m.d.comb += of_write.requester.eq(writes.payload.user)
         offered = Signal()
         is_write = Signal()
         write_turn = Signal()
@@ -281,9 +272,6 @@ class Translator(wiring.Component):
         m.d.comb += is_write.eq(writes.valid & (write_turn | ~reads.valid))
         m.d.comb += reads.ready.eq(advance & ~proposal.valid & ~is_write)
         m.d.comb += writes.ready.eq(advance & ~proposal.valid & is_write)
-        binding = Signal(BindingLayout())
-        is_of_write = is_write & ~proposal.valid
-        m.d.comb += binding.eq(Mux(is_of_write, of_write.binding, of_read.binding))
         with m.If(proposal.valid):
             m.d.comb += request.addr.eq(proposal.payload.index << PAGE_BITS)
             m.d.comb += request.burst.eq(Burst.INCR)
@@ -295,14 +283,35 @@ class Translator(wiring.Component):
             m.d.sync += chosen.ahead.eq(proposal.valid)
             m.d.sync += chosen.write.eq(is_write)
             m.d.sync += chosen.request.eq(request)
-            m.d.sync += chosen.unbound.eq(~binding.valid)
-            m.d.sync += chosen.window.eq(Mux(binding.valid, binding.window, 0))
             with m.If(offered):
                 m.d.sync += write_turn.eq(~is_write)
         return chosen
 
-    def _look_up(self, m, advance, chosen, iotlb):
-        """Second stage: the window's table, the burst's measure; the IOTLB reads its lines."""
+    def _bind(self, m, advance, chosen):
+        """Second stage: the window that the requester is bound to."""
+        bound = Signal(
+            data.StructLayout(
+                {
+                    "valid": 1,
+                    "ahead": 1,
+                    "write": 1,
+                    "request": self._request,
+                    "unbound": 1,
+                    "window": WINDOW_BITS,
+                }
+            )
+        )
+        binding = self.binding_lookup.binding
+        m.d.comb += self.binding_lookup.requester.eq(chosen.request.user)
+        with m.If(advance):
+            for name in ("valid", "ahead", "write", "request"):
+                m.d.sync += bound[name].eq(chosen[name])
+            m.d.sync += bound.unbound.eq(~binding.valid)
+            m.d.sync += bound.window.eq(Mux(binding.valid, binding.window, 0))
+        return bound
+
+    def _look_up(self, m, advance, bound, iotlb):
+        """Third stage: the window's table, the burst's measure; the IOTLB reads its lines."""
         looked_up = Signal(
             data.StructLayout(
                 {
@@ -320,22 +329,22 @@ class Translator(wiring.Component):
             )
         )
         window = self.window_lookup.window
-        m.d.comb += self.window_lookup.number.eq(chosen.window)
-        m.d.comb += iotlb.page.window.eq(chosen.window)
-        m.d.comb += iotlb.page.index.eq(chosen.request.addr[PAGE_BITS:])
-        m.d.comb += iotlb.is_write.eq(chosen.write)
-        m.d.comb += iotlb.is_upper.eq(self._reaches_upper(chosen.request))
+        m.d.comb += self.window_lookup.number.eq(bound.window)
+        m.d.comb += iotlb.page.window.eq(bound.window)
+        m.d.comb += iotlb.page.index.eq(bound.request.addr[PAGE_BITS:])
+        m.d.comb += iotlb.is_write.eq(bound.write)
+        m.d.comb += iotlb.is_upper.eq(self._reaches_upper(bound.request))
         with m.If(advance):
             for name in ("valid", "ahead", "write", "request", "unbound", "window"):
-                m.d.sync += looked_up[name].eq(chosen[name])
-            m.d.sync += looked_up.burst.eq(self._burst_check.measure(m, chosen.request))
+                m.d.sync += looked_up[name].eq(bound[name])
+            m.d.sync += looked_up.burst.eq(self._burst_check.measure(m, bound.request))
             m.d.sync += looked_up.disabled.eq(~window.enable)
             m.d.sync += looked_up.entries.eq(window.entries)
             m.d.sync += looked_up.table_base.eq(window.table_base)
         return looked_up
 
     def _match(self, m, advance, looked_up, walks, waiting):
-        """Third stage: what can be refused without a TCE; who searches what compares it."""
+        """Fourth stage: what can be refused without a TCE; who searches what compares it."""
         matched = Signal(
             data.StructLayout(
                 {
@@ -490,10 +499,10 @@ class Translator(wiring.Component):
         with m.Else():
             m.d.comb += reason.eq(Mux(subject.write, Reason.WRITE_DENIED, Reason.READ_DENIED))
         for judged, is_kind in ((reads, ~subject.write), (writes, subject.write)):
-            m.d.comb += judged.valid.eq(subject.valid & is_kind)
-            m.d.comb += judged.payload.refused.eq(refused)
-            m.d.comb += judged.payload.request.eq(request)
-            m.d.comb += judged.payload.request.addr.eq(Cat(request.addr[:PAGE_BITS], entry.rpn))
+            m.d.sync += judged.valid.eq(subject.valid & is_kind)
+            m.d.sync += judged.payload.refused.eq(refused)
+            m.d.sync += judged.payload.request.eq(request)
+            m.d.sync += judged.payload.request.addr.eq(Cat(request.addr[:PAGE_BITS], entry.rpn))
 
         fault = self.fault.payload
         m.d.sync += self.fault.valid.eq(subject.valid & refused)

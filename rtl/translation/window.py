@@ -15,7 +15,6 @@ from byway.rtl.contract.model import codes
 
 __all__ = [
     "ENTRIES_BITS",
-    "LOOKUPS",
     "REQUESTER_BITS",
     "SCOPE_BITS",
     "TABLE_BASE_BITS",
@@ -93,10 +92,6 @@ class WindowLayout(data.StructLayout):
 
     def __init__(self):
         super().__init__({"table_base": TABLE_BASE_BITS, "entries": ENTRIES_BITS, "enable": 1})
-
-
-#: Bindings that are looked up in a cycle: one for reads, and one for writes.
-LOOKUPS = 2
 
 
 class BindingLookupSignature(wiring.Signature):

@@ -83,18 +83,18 @@ class CommitQueue(wiring.Component):
         tail = Signal.like(head)
         committed = Signal.like(head)
 
-        # Push behind what stays.
-        stays = Signal.like(head)
-        end = Signal.like(head)
+        # Push behind what stays. Whether it is committed is known late: after the sums.
+        falls_back = Signal()
         m.d.comb += [
-            stays.eq(Mux(self.commit, tail, committed)),
-            end.eq(Mux(self.rollback, stays, tail)),
+            falls_back.eq(self.rollback & ~self.commit),
             write.en.eq(~self.level[-1]),  # Known early; an item that is not pushed is overwritten.
-            write.addr.eq(end),
+            write.addr.eq(Mux(falls_back, committed, tail)),
             write.data.eq(self.item),
             self.level.eq(tail - head),
         ]
-        m.d.sync += [committed.eq(stays), tail.eq(end + self.push)]
+        m.d.sync += tail.eq(Mux(falls_back, committed + self.push, tail + self.push))
+        with m.If(self.commit):
+            m.d.sync += committed.eq(tail)
 
         # Show the oldest item that stays. What is committed was written a cycle ago or earlier.
         is_waiting = Signal()

@@ -228,7 +228,7 @@ class CompletionWriter(wiring.Component):
                 done = Signal()
                 with m.If(self.mute.bit_select(ring, 1)):
                     m.d.comb += done.eq(~answer)
-                    m.d.comb += self.discarded.bit_select(ring, 1).eq(done)
+                    m.d.comb += self.discarded.bit_select(ring, 1).eq(~answer)
                 with m.Elif(~axi.awvalid & ~axi.wvalid & (in_flight != self.outstanding)):
                     m.d.comb += [done.eq(1), issue.eq(1)]
                     m.d.sync += [

@@ -87,8 +87,9 @@ class DescriptorChecks(wiring.Component):
         What is granted to the ring.
     fragment_count, length_short, ... : Out(1)
         The check of that name failed, as listed at the head of this file.
-    field_range : Out(1)
-        The check ``offset_range`` failed for the generic checksum; the other tells of all else.
+    field_range, field_in_header : Out(1)
+        The check ``offset_range`` failed for the generic checksum: by its own limits, or as its
+        field is not behind the headers of the other checksums. The first tells of all else.
     """
 
     descriptor: Any
@@ -100,6 +101,7 @@ class DescriptorChecks(wiring.Component):
     not_granted: Signal
     offset_range: Signal
     field_range: Signal
+    field_in_header: Signal
     header_length: Signal
     mss_range: Signal
 
@@ -116,6 +118,7 @@ class DescriptorChecks(wiring.Component):
                 "not_granted": Out(1),
                 "offset_range": Out(1),
                 "field_range": Out(1),
+                "field_in_header": Out(1),
                 "header_length": Out(1),
                 "mss_range": Out(1),
             }
@@ -152,7 +155,6 @@ class DescriptorChecks(wiring.Component):
         is_tcp = frame.checksum_tcp | frame.large_send
         is_udp = frame.checksum_udp | frame.udp_segmentation
         generic = frame.checksum_generic
-        ipv4_alone = frame.checksum_ipv4 & ~segmented
         tcp_alone = frame.checksum_tcp & ~segmented
         udp_alone = frame.checksum_udp & ~segmented
 
@@ -165,7 +167,7 @@ class DescriptorChecks(wiring.Component):
                 (is_tcp & is_udp) | (frame.checksum_ipv4 & frame.ipv6) | (generic & segmented)
             ),
             self.not_granted.eq(
-                (ipv4_alone & ~granted.checksum_ipv4)
+                (frame.checksum_ipv4 & ~segmented & ~granted.checksum_ipv4)
                 | (tcp_alone & refused("checksum_tcp"))
                 | (udp_alone & refused("checksum_udp"))
                 | (frame.large_send & refused("large_send"))
@@ -176,40 +178,33 @@ class DescriptorChecks(wiring.Component):
             ),
         ]
 
-        # Offsets.
+        # Offsets. Where flags do not conflict, the headers end here.
         by_protocol = frame.checksum_ipv4 | is_tcp | is_udp
+        headers = l4 + Mux(is_tcp, _LEAST_TCP_HEADER, Mux(is_udp, _UDP_HEADER, 0))
         least_ip_header = Mux(frame.ipv6, _IPV6_HEADER, _LEAST_IPV4_HEADER)
         out_of_order = (ip < _ETHERNET_HEADER) | (l4 < ip + least_ip_header)
         start, offset = frame.checksum_start, frame.checksum_offset
         field = start + offset
-        in_header = by_protocol & (
-            (is_tcp & (field < l4 + _LEAST_TCP_HEADER))
-            | (is_udp & (field < l4 + _UDP_HEADER))
-            | (field < l4)
-        )
         m.d.sync += [
             self.offset_range.eq(
                 (by_protocol & (ip[0] | l4[0] | out_of_order | (l4 > farthest)))
-                | (ipv4_alone & (l4 > total))
-                | (tcp_alone & (l4 + _LEAST_TCP_HEADER > total))
-                | (udp_alone & (l4 + _UDP_HEADER > total))
+                | (by_protocol & ~segmented & (headers > total))
             ),
             self.field_range.eq(
                 generic
                 & (
-                    (start[0] | offset[0] | in_header | (start > farthest))
+                    (start[0] | offset[0] | (start > farthest))
                     | ((start < _ETHERNET_HEADER) | (field + _CHECKSUM > total))
                 )
             ),
+            self.field_in_header.eq(generic & by_protocol & (field < headers)),
         ]
 
         # Segmentation.
         header = frame.header_length
-        least_l4_header = Mux(frame.udp_segmentation, _UDP_HEADER, _LEAST_TCP_HEADER)
         m.d.sync += [
             self.header_length.eq(
-                segmented
-                & ((header > maximum_header) | (header > total) | (header < l4 + least_l4_header))
+                segmented & ((header > maximum_header) | (header > total) | (header < headers))
             ),
             self.mss_range.eq(
                 segmented
@@ -332,7 +327,7 @@ class FrameParser(wiring.Component):
             m.d.sync += consumer.eq(consumer + 1)
 
         # Collect the fragments, and see whether they add up.
-        ends, missing, has_empty = self._collect(m, fragment_queue)
+        ends, adds_up, has_empty = self._collect(m, fragment_queue)
         m.d.comb += fragment_queue.item.requester.eq(rows.ring)
 
         # Check the descriptor while the rest comes.
@@ -352,11 +347,14 @@ class FrameParser(wiring.Component):
         failures = [
             (checks.fragment_count, _STATUS.FRAGMENT_COUNT),
             (checks.length_short | has_empty, _STATUS.LENGTH_SHORT),
-            (missing != 0, _STATUS.LENGTH_MISMATCH),
+            (~adds_up, _STATUS.LENGTH_MISMATCH),
             (checks.length_long, _STATUS.LENGTH_LONG),
             (checks.flags_conflict, _STATUS.FLAGS_CONFLICT),
             (checks.not_granted, _STATUS.NOT_GRANTED),
-            (checks.offset_range | checks.field_range, _STATUS.OFFSET_RANGE),
+            (
+                checks.offset_range | checks.field_range | checks.field_in_header,
+                _STATUS.OFFSET_RANGE,
+            ),
             (checks.header_length, _STATUS.HEADER_LENGTH),
             (checks.mss_range, _STATUS.MSS_RANGE),
         ]
@@ -403,8 +401,8 @@ class FrameParser(wiring.Component):
     def _collect(self, m: Module, queue: CommitQueue) -> tuple[Signal, Signal, Signal]:
         """Put fragments into the queue as their lengths come.
 
-        Returns whether the frame ends with this row; and for the cycle after it, the bytes of the
-        total length that no fragment brought, and whether a fragment had length 0.
+        Returns whether the frame ends with this row; and for the cycle after it, whether the
+        fragments bring as many bytes as the total length, and whether one had length 0.
         """
         rows, item = self.rows, queue.item
         place = self.entry_rows.place
@@ -428,6 +426,7 @@ class FrameParser(wiring.Component):
         # Fragments still to come, and bytes. The first fragment sets both.
         left = Signal(range(self.maximum_fragments + 1))
         missing = Signal(range(self.maximum_fragments << len(item.length)))
+        adds_up = Signal()  # None is missing.
         has_empty = Signal()
         is_first = self._at(first_row)
         is_further = (
@@ -447,12 +446,14 @@ class FrameParser(wiring.Component):
             m.d.sync += [
                 left.eq(Mux(in_range, count - 1, 0)),
                 missing.eq(rows.data[total_bits] - length),
+                adds_up.eq(rows.data[total_bits] == length),
                 has_empty.eq(length == 0),
             ]
         with m.Elif(is_further):
             m.d.sync += [
                 left.eq(left - 1),
                 missing.eq(missing - length),
+                adds_up.eq(missing == length),
                 has_empty.eq(has_empty | (length == 0)),
             ]
 
@@ -460,4 +461,4 @@ class FrameParser(wiring.Component):
         ends = Signal()
         is_last_row = rows.valid & (rows.row == self.entry_rows.count - 1)
         m.d.comb += ends.eq(is_last_row & Mux(rows.descriptor, left == 0, left <= 1))
-        return ends, missing, has_empty
+        return ends, adds_up, has_empty

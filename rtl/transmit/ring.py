@@ -19,7 +19,7 @@ prefetch store, which all rings share (`byway.rtl.transmit.rings`). It guarantee
 - A function-level reset ends the ring, running or not, without completions. It is over when nothing
   of the ring is under way; until then the ring cannot start.
 
-Clock domain: sync. Latency: 1 cycle from the doorbell to the fetch request, 1 cycle from the last
+Clock domain: sync. Latency: 2 cycles from the doorbell to the fetch request, 1 cycle from the last
 beat of a frame to `ready`. Throughput: a burst every 2 cycles, a beat each cycle.
 
 Source: patent FIG. 7, steps 750 to 760, on the side of the adapter; ``ring_registers`` and
@@ -315,21 +315,24 @@ class TransmitRing(wiring.Component):
         m.d.comb += running.eq(status.active & ~status.stopped & ~draining)
 
         # Doorbell: forward by 1 to the size, and no further from the consumer. Less one, these are
-        # numbers below the size, without any bit above the index. A stop follows a cycle later.
+        # numbers below the size, without any bit above the index. Whether they are is known a cycle
+        # late: the producer index that is too far is there by then, but nothing is fetched for it.
         producer = Signal(INDEX_BITS)
         ahead = Signal(INDEX_BITS)
         unconsumed = Signal(INDEX_BITS)
+        rings = Signal()
         rung = Signal()
-        out_of_range = Signal()
         overrun = Signal()
         m.d.comb += [
+            rings.eq(running & config.producer_modify & (config.producer != producer)),
+            overrun.eq(rung & ((ahead | unconsumed) & ~index_mask).any()),
+        ]
+        m.d.sync += [
             ahead.eq(config.producer + ~producer),
             unconsumed.eq(config.producer + ~status.consumer),
-            rung.eq(running & config.producer_modify & (config.producer != producer)),
-            out_of_range.eq(rung & ((ahead | unconsumed) & ~index_mask).any()),
+            rung.eq(rings),
         ]
-        m.d.sync += overrun.eq(out_of_range)
-        with m.If(rung & ~out_of_range):
+        with m.If(rings):
             m.d.sync += producer.eq(config.producer)
 
         # Fetch up to the producer or the end of the block, into room that is reserved at once.
@@ -340,7 +343,7 @@ class TransmitRing(wiring.Component):
         reserved = Signal(range(PREFETCH_ENTRIES + 1))
         m.d.comb += [
             index.eq(fetched & index_mask),
-            pending.eq(Mux(config.producer_modify, config.producer, producer) - fetched),
+            pending.eq(producer - fetched),
             block_left.eq(BLOCK_ENTRIES - fetched % BLOCK_ENTRIES),
             reserved.eq(fetched - status.consumer),
         ]
@@ -350,7 +353,7 @@ class TransmitRing(wiring.Component):
             m.d.sync += [
                 fetch.valid.eq(
                     running
-                    & ~out_of_range
+                    & ~overrun
                     & pending.any()
                     & (reserved <= PREFETCH_ENTRIES - BLOCK_ENTRIES)
                 ),

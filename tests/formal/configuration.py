@@ -34,7 +34,7 @@ def configure(m, dut, *, requesters=2):
     bindings = [Signal(BindingLayout(), name=f"binding_{n}") for n in range(requesters)]
     windows = [Signal(WindowLayout(), name=f"window_{n}") for n in range(WINDOWS)]
     for asked, found, elements in (
-        *((lookup.requester, lookup.binding, bindings) for lookup in dut.binding_lookup),
+        (dut.binding_lookup.requester, dut.binding_lookup.binding, bindings),
         (dut.window_lookup.number, dut.window_lookup.window, windows),
     ):
         for element in elements:

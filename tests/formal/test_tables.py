@@ -53,8 +53,8 @@ class WalksStayInTheirTable(Elaboratable):
             m.d.comb += window.entries.eq(entries)
         found = self.of_number(m, windows, dut.window_lookup.number)
         m.d.comb += dut.window_lookup.window.eq(found)
-        for lookup in dut.binding_lookup:
-            m.d.comb += lookup.binding.eq(bindings[lookup.requester[0]])
+        lookup = dut.binding_lookup
+        m.d.comb += lookup.binding.eq(bindings[lookup.requester[0]])
 
         walk = dut.walk.payload
         binding = bindings[walk.user[0]]

@@ -95,8 +95,8 @@ MUTANTS = [
     Mutant(
         "an invalidation forgets at most one way of a set",
         _IOTLB,
-        "valid[read_set].eq(read_valid & ~meant)",
-        "valid[read_set].eq(read_valid & ~(meant & (~meant + 1)))",
+        "forgotten.eq(Mux(forgets, meant, 0))",
+        "forgotten.eq(Mux(forgets, meant & (~meant + 1), 0))",
         _ANSWERS,
     ),
     Mutant(

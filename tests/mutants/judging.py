@@ -20,15 +20,15 @@ MUTANTS = [
     Mutant(
         "a requester whose binding is not valid has window 0",
         _TRANSLATOR,
-        "chosen.unbound.eq(~binding.valid)",
-        "chosen.unbound.eq(0)",
+        "bound.unbound.eq(~binding.valid)",
+        "bound.unbound.eq(0)",
         _TABLES,
     ),
     Mutant(
         "the binding is that of the ID, not of the requester",
         _TRANSLATOR,
-        "of_write.requester.eq(writes.payload.user)",
-        "of_write.requester.eq(writes.payload.id)",
+        "self.binding_lookup.requester.eq(chosen.request.user)",
+        "self.binding_lookup.requester.eq(chosen.request.id)",
         _TABLES,
     ),
     Mutant(

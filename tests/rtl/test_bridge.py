@@ -113,7 +113,7 @@ def latencies(bench, kind, bus):
     return [out - into for into, out in pairs]
 
 
-def test_a_hit_takes_four_cycles_to_the_bus():
+def test_a_hit_takes_six_cycles_to_the_bus():
     request = make_request(0)
     for kind, bus in (("ar", "m_ar"), ("aw", "m_aw")):
         bench = BridgeBench()
@@ -124,7 +124,7 @@ def test_a_hit_takes_four_cycles_to_the_bus():
                 bench.add_write(request, random.Random(0))
             bench.writes.insert(1, None)
         bench.run()
-        assert latencies(bench, kind, bus)[1] == 4, kind
+        assert latencies(bench, kind, bus)[1] == 6, kind
 
 
 def test_a_miss_adds_five_cycles_and_the_latency_of_the_memory():
@@ -132,7 +132,7 @@ def test_a_miss_adds_five_cycles_and_the_latency_of_the_memory():
         bench = BridgeBench(timing=AXITiming(latency=(latency, latency)))
         bench.reads = [make_request(0)]
         bench.run()
-        assert latencies(bench, "ar", "m_ar") == [4 + 5 + latency]
+        assert latencies(bench, "ar", "m_ar") == [6 + 5 + latency]
 
 
 def test_hits_leave_no_cycle_unused_on_any_channel():

@@ -169,7 +169,7 @@ def test_an_invalidation_reaches_no_further_than_its_scope(scope):
         pages = [(window, index) for window in range(4) for index in (0, 5)]
         for page in pages:
             await bench.fill(*page, rpn=sum(page))
-        assert await bench.invalidate(scope, 2, 5) == (3 if scope == Scope.PAGE else 2 + 16)
+        assert await bench.invalidate(scope, 2, 5) == (4 if scope == Scope.PAGE else 3 + 16)
         kept = [page for page in pages if await bench.search(*page) is not None]
         dropped = {
             Scope.PAGE: [(2, 5)],

@@ -18,7 +18,6 @@ from byway.rtl.contract.model import external
 from byway.rtl.contract.register_table import RegisterTable
 from byway.rtl.contract.tree import Field, FieldKind, Group, Register
 from byway.rtl.translation.tables import BindingTable, WindowTable
-from byway.rtl.translation.window import LOOKUPS
 
 CYCLES = 1500
 
@@ -178,11 +177,10 @@ def test_windows_are_found_by_their_number_and_others_are_disabled(windows):
     check(dut, external("window.window"), windows, look_up, seed=windows)
 
 
-@pytest.mark.parametrize("place", range(LOOKUPS))
 @pytest.mark.parametrize("requesters", [1, 2, 31, 256])
-def test_bindings_are_found_by_their_requester_and_others_are_not_valid(requesters, place):
+def test_bindings_are_found_by_their_requester_and_others_are_not_valid(requesters):
     dut = BindingTable(requesters=requesters)
-    lookup = dut.lookup[place]
+    lookup = dut.lookup
 
     def look_up(ctx, number):
         ctx.set(lookup.requester, number)

@@ -162,13 +162,15 @@ def test_entries_are_fetched_in_blocks_and_frames_become_ready(data_width, size_
     bench.run(software, fetches, memory, scheduler)
 
 
-def test_request_follows_the_doorbell_by_one_cycle():
+def test_request_follows_the_doorbell_by_two_cycles():
     bench = Bench()
 
     async def software(ctx):
         await bench.enable(ctx)
         await ctx.tick().repeat(3)
         await bench.doorbell(ctx, 5)
+        assert not ctx.get(bench.dut.fetch.valid)
+        await ctx.tick()
         assert ctx.get(bench.dut.fetch.valid)
         assert ctx.get(bench.dut.fetch.payload.entries) == 5
 

@@ -64,7 +64,7 @@ def test_first_fragment_leaves_four_cycles_after_the_last_beat():
     bench.run()
     events = bench.events
     # The doorbell is noted in the cycle before the one that it takes, as all else is afterwards.
-    assert events["ar"][0] - events["doorbell"][0] == 3
+    assert events["ar"][0] - events["doorbell"][0] == 4
     assert events["fragment"][0] - events["r"][-1] == 4
 
 

