@@ -8,14 +8,15 @@
 - A burst is asked for only when a slot of the reorder buffer is free to hold all of it. The slot's
   number is the AXI ID; so no two bursts in flight share an ID, answers may come in any order and
   interleaved [A5.3], and RREADY is always 1.
-- The announced length is always delivered. A beat that failed carries its response as ``error``;
-  EXOKAY counts as OKAY.
+- The announced length is delivered. A beat that failed carries its response as ``error``; EXOKAY
+  counts as OKAY.
 - While a requester is dropped no burst is asked for in its name, from 2 cycles on and but for one
-  that is shown already. Its beats come as if each had been refused, with data that means nothing.
+  that is shown already. Each comes as a single piece that was refused, whatever its length: its
+  packet is the shorter.
 
 Clock domain: sync. Latency: 2 cycles from a fragment taken to ARVALID, 3 from a beat on R to its
 piece. Throughput: a piece each cycle, across bursts and fragments; a burst each cycle, and one
-cycle besides for each fragment; 2 cycles besides for a burst that is dropped.
+cycle besides for each fragment; 3 cycles for a burst that is dropped.
 """
 
 from typing import Any
@@ -71,7 +72,7 @@ class BurstLayout(data.StructLayout):
     last : unsigned(1)
         The packet ends with this burst.
     dropped : unsigned(1)
-        It is not to be asked for.
+        It is not to be asked for, and stands for a beat alone.
     """
 
     def __init__(self, *, addr_width: int, data_width: int, burst_bytes: int):
@@ -319,6 +320,9 @@ class DmaReader(wiring.Component):
             wanted_write.en.eq(issued),
             wanted_write.addr.eq(newest),
             *(wanted_write.data[name].eq(burst[name]) for name in wanted_layout.members),
+            # Of one that is dropped, a beat is all there is.
+            wanted_write.data.length.eq(Mux(burst.dropped, 0, burst.length)),
+            wanted_write.data.first_lane.eq(Mux(burst.dropped, 0, burst.first_lane)),
             wanted_read.addr.eq(oldest),
         ]
 

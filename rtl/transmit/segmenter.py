@@ -9,11 +9,14 @@ next ``mss`` bytes of its payload. It guarantees that
   does not begin before that command is taken;
 - from the first spoilt beat of a frame on, every beat that leaves carries that beat's error, to the
   end of the frame. So a spoilt header spoils every segment, and the last beat of a packet tells
-  whether it is spoilt.
+  whether it is spoilt;
+- a spoilt packet may be shorter than its command says. It leaves as as many packets: those for
+  which nothing is left are a spoilt byte each.
 
 Clock domain: ``sync``. Latency: 3 cycles from beat to beat, when the frame's command came 2 cycles
 before its first beat (3 for a super-frame) or while the frame before it streamed. Throughput: a
 beat a cycle; a segment takes at most 2 cycles more than it has beats, and a super-frame 1 more.
+A segment for which nothing is left takes 2.
 Payload is never stored. No ready depends on a valid or on the receiver's ready.
 
 The beats of the packet go to the packer in pieces. A beat in which a segment ends stays where it is
@@ -126,6 +129,8 @@ class Segmenter(wiring.Component):
         beat = self.packet.payload
         copying = Signal()
         spoilt = Signal.like(beat.error)
+        over = Signal()  # The packet has ended before its last segment.
+        ends_early = Signal()
         m.d.comb += [
             header.plan.eq(plan),
             header.source.eq(beat.data),
@@ -137,17 +142,19 @@ class Segmenter(wiring.Component):
         with m.If(header.take & header.tail):
             m.d.sync += opening.eq(0)
 
-        def begin_next():
+        def begin_next(is_over):
             m.next = "IDLE"
             with m.If(begin):
                 m.next = "COPY"
+                with m.If(is_over):
+                    m.next = "FILL"
                 with m.If(coming.first):
                     m.next = "STREAM"
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += wanting.eq(1)
-                begin_next()
+                begin_next(over)
 
             with m.State("COPY"):
                 m.d.comb += copying.eq(1)
@@ -160,7 +167,9 @@ class Segmenter(wiring.Component):
             with m.State("STREAM"):
                 held_up = opening & ~header.ready
                 cut_within = cut & (plan.cut != self.lanes)
-                m.d.comb += self.packet.ready.eq(move & ~held_up & ~cut_within)
+                is_spoilt = spoilt.any() | beat.error.any()
+                m.d.comb += ends_early.eq(beat.last & is_spoilt & ~plan.last)
+                m.d.comb += self.packet.ready.eq(move & ~held_up & (~cut_within | ends_early))
                 m.d.comb += piece_valid.eq(self.packet.valid & ~held_up)
                 m.d.comb += piece.start.eq(lane)
                 m.d.comb += piece.count.eq(Mux(cut, plan.cut, beat.count) - lane)
@@ -174,7 +183,18 @@ class Segmenter(wiring.Component):
                     m.d.sync += cut.eq((beats == 1) & ~plan.last)
                     m.d.sync += spoilt.eq(piece.error)
                 with m.If(ending):
-                    begin_next()
+                    m.d.sync += over.eq(ends_early)
+                    begin_next(ends_early)
+
+            with m.State("FILL"):
+                m.d.comb += piece_valid.eq(1)
+                m.d.comb += piece.count.eq(1)
+                m.d.comb += piece.last.eq(1)
+                m.d.comb += piece.error.eq(spoilt)
+                m.d.comb += ending.eq(move)
+                m.d.comb += wanting.eq(ending)
+                with m.If(ending):
+                    begin_next(over)
 
         # What begins overrides what ends in the same cycle.
         with m.If(begin):

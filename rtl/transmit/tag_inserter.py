@@ -2,7 +2,7 @@
 
 `TagInserter` puts the four bytes of a tag behind the two addresses of each packet that is to have
 one. A tag that the packet brings along becomes the inner one. All else, errors included, passes as
-it is.
+it is, and so does a packet that ends with its addresses, or in them.
 
 Clock domain: ``sync``. Latency: 1 cycle. Throughput: a piece a cycle; an inserted tag takes one
 cycle more, and another one if the addresses end within a piece. ``pieces.ready`` depends on
@@ -51,7 +51,7 @@ class TagInserter(wiring.Component):
     Members
     -------
     tags : In(stream.Signature(TagLayout()))
-        One for each packet, of at least the two addresses. A packet waits for its own.
+        One for each packet. A packet waits for its own.
     pieces : In(stream.Signature(PieceLayout(data_width)))
         Packets.
     tagged : Out(stream.Signature(PieceLayout(data_width)))
@@ -99,8 +99,8 @@ class TagInserter(wiring.Component):
         within = Signal()
         m.d.comb += [
             rest.eq(piece.count - taken),
-            up_to_tag.eq(tag.insert & (left != 0) & (rest >= left)),
             within.eq(tag.insert & (left != 0) & (rest > left)),
+            up_to_tag.eq(within | (tag.insert & (rest == left) & ~piece.last)),
         ]
         with m.If(moves):
             m.d.sync += self.tagged.valid.eq(0)

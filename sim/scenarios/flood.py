@@ -19,9 +19,9 @@ _UNDER_WAY = 6
 _MSS = 1400
 
 #: Cycles for which the wire may idle when the ring of a flood is reset: what had been handed on
-#: passes the adapter unread, 8 bytes a cycle, and if no frame of another is among it, the wire
-#: meanwhile lives on what is in the frame buffer.
-MOST_IDLE = _UNDER_WAY * (HEADERS + max(_SIZES)) // 8
+#: passes the adapter unread, 3 cycles for each burst and 2 for each segment, and if no frame of
+#: another is among it, the wire meanwhile lives on what is in the frame buffer.
+MOST_IDLE = _UNDER_WAY * (3 * (max(_SIZES) // 256 + 3) + 2 * (max(_SIZES) // _MSS + 1))
 
 
 class Flood:

@@ -90,7 +90,7 @@ def run(packets, *, data_width=64, seed="", idle=0.0, late=0.0, stall=0.0, whole
 
 def tagged(packet, control):
     """The reference."""
-    if control is None:
+    if control is None or len(packet) <= 12:
         return packet
     return packet[:12] + b"\x81\x00" + control.to_bytes(2, "big") + packet[12:]
 
@@ -104,7 +104,7 @@ def test_tags_stand_behind_the_addresses(data_width, idle, late, stall):
     rng = random.Random(seed)
     packets = [
         (
-            rng.randbytes(rng.choice((14, 15, 16, 60, rng.randint(14, 100)))),
+            rng.randbytes(rng.choice((14, 15, 16, 60, rng.randint(14, 100), rng.randint(1, 13)))),
             rng.choice((None, rng.getrandbits(16), 0, 0xFFFF)),
             rng.choice((0, 0, 2, 3)),
         )
