@@ -184,7 +184,9 @@ class CompletionWriter(wiring.Component):
                 m.d.sync += counts[ring].eq(0)
 
         in_flight = Signal(range(self.outstanding + 1))
+        has_room = Signal(init=1)  # A cycle late; writes are further apart.
         issue = Signal()
+        m.d.sync += has_room.eq(in_flight != self.outstanding)
         ring = Signal(range(self.rings))
         base = Signal.like(self.configs[0].completion_base)
         size = Signal(_SIZE_BITS)
@@ -229,7 +231,7 @@ class CompletionWriter(wiring.Component):
                 with m.If(self.mute.bit_select(ring, 1)):
                     m.d.comb += done.eq(~answer)
                     m.d.comb += self.discarded.bit_select(ring, 1).eq(~answer)
-                with m.Elif(~axi.awvalid & ~axi.wvalid & (in_flight != self.outstanding)):
+                with m.Elif(~axi.awvalid & ~axi.wvalid & has_room):
                     m.d.comb += [done.eq(1), issue.eq(1)]
                     m.d.sync += [
                         counts[ring].eq(count + 1),

@@ -27,6 +27,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from byway.rtl.bus.bypass import BypassBuffer
 from byway.rtl.bus.packer import Packer
 from byway.rtl.bus.packet import BeatLayout, PieceLayout
 from byway.rtl.transmit.frame import FrameCommand, SegmentCommand
@@ -93,6 +94,10 @@ class Segmenter(wiring.Component):
         m.submodules.packer = packer = Packer(data_width=self.data_width)
         wiring.connect(m, wiring.flipped(self.frames), planner.frames)
         wiring.connect(m, packer.packet, wiring.flipped(self.segment_packet))
+        # Whether a beat is taken is known late: who gave it is told by a flip-flop.
+        m.submodules.entry = entry = BypassBuffer(BeatLayout(self.data_width))
+        wiring.connect(m, wiring.flipped(self.packet), entry.i)
+        packet = entry.o
 
         # The segment in hand, and what changes while it streams.
         plan = Signal(SegmentPlan(self.lanes))
@@ -126,7 +131,7 @@ class Segmenter(wiring.Component):
             m.d.sync += packer.pieces.valid.eq(piece_valid)
 
         # The header looks on while the first segment passes, and speaks for the others.
-        beat = self.packet.payload
+        beat = packet.payload
         copying = Signal()
         spoilt = Signal.like(beat.error)
         over = Signal()  # The packet has ended before its last segment.
@@ -169,8 +174,8 @@ class Segmenter(wiring.Component):
                 cut_within = cut & (plan.cut != self.lanes)
                 is_spoilt = spoilt.any() | beat.error.any()
                 m.d.comb += ends_early.eq(beat.last & is_spoilt & ~plan.last)
-                m.d.comb += self.packet.ready.eq(move & ~held_up & (~cut_within | ends_early))
-                m.d.comb += piece_valid.eq(self.packet.valid & ~held_up)
+                m.d.comb += packet.ready.eq(move & ~held_up & (~cut_within | ends_early))
+                m.d.comb += piece_valid.eq(packet.valid & ~held_up)
                 m.d.comb += piece.start.eq(lane)
                 m.d.comb += piece.count.eq(Mux(cut, plan.cut, beat.count) - lane)
                 m.d.comb += piece.last.eq(cut | beat.last)

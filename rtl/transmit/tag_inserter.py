@@ -4,7 +4,7 @@
 one. A tag that the packet brings along becomes the inner one. All else, errors included, passes as
 it is, and so does a packet that ends with its addresses, or in them.
 
-Clock domain: ``sync``. Latency: 1 cycle. Throughput: a piece a cycle; an inserted tag takes one
+Clock domain: ``sync``. Latency: 2 cycles. Throughput: a piece a cycle; an inserted tag takes one
 cycle more, and another one if the addresses end within a piece. ``pieces.ready`` depends on
 flip-flops alone.
 """
@@ -15,8 +15,8 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from byway.rtl.bus.bypass import BypassBuffer
 from byway.rtl.bus.packet import PieceLayout
+from byway.rtl.bus.skid_buffer import SkidBuffer
 
 __all__ = ["TAG_BYTES", "TagInserter", "TagLayout"]
 
@@ -82,7 +82,7 @@ class TagInserter(wiring.Component):
     def elaborate(self, platform):
         """The addresses, the tag, the rest."""
         m = Module()
-        m.submodules.entry = entry = BypassBuffer(self.pieces.payload.shape())
+        m.submodules.entry = entry = SkidBuffer(shape=self.pieces.payload.shape())
         wiring.connect(m, wiring.flipped(self.pieces), entry.i)
         tag, piece, out = self.tags.payload, entry.o.payload, self.tagged.payload
         left = Signal(range(_ADDRESS_BYTES + 1), init=_ADDRESS_BYTES)  # Bytes before the tag.
