@@ -59,7 +59,7 @@ MUTANTS = [
         "the translator seems at rest while requests wait for a walk",
         _TRANSLATOR,
         "[prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]",
-        "[prefetcher.proposal.valid, ~walks.idle]",
+        "[prefetcher.proposal.valid]",
         _REST,
     ),
     Mutant(
@@ -72,15 +72,15 @@ MUTANTS = [
     Mutant(
         "the translator seems at rest while a request is in its first stage",
         _TRANSLATOR,
-        "in (chosen, looked_up, matched, returned)]",
-        "in (looked_up, matched, returned)]",
+        "in (chosen, bound, looked_up, matched, returned)]",
+        "in (bound, looked_up, matched, returned)]",
         _REST,
     ),
     Mutant(
         "the translator seems at rest while a request is in its last stage",
         _TRANSLATOR,
-        "in (chosen, looked_up, matched, returned)]",
-        "in (chosen, looked_up, returned)]",
+        "in (chosen, bound, looked_up, matched, returned)]",
+        "in (chosen, bound, looked_up, returned)]",
         _REST,
     ),
     Mutant(

@@ -104,7 +104,9 @@ def test_tags_stand_behind_the_addresses(data_width, idle, late, stall):
     rng = random.Random(seed)
     packets = [
         (
-            rng.randbytes(rng.choice((14, 15, 16, 60, rng.randint(14, 100), rng.randint(1, 13)))),
+            rng.randbytes(
+                rng.choice((12, 14, 15, 16, 60, rng.randint(14, 100), rng.randint(1, 13)))
+            ),
             rng.choice((None, rng.getrandbits(16), 0, 0xFFFF)),
             rng.choice((0, 0, 2, 3)),
         )
