@@ -114,6 +114,13 @@ class BurstCheck:
         long = [(request.size == size) & request.len[half - size :].any() for size in sizes]
         return Cat(long).any()
 
+    def reaches_upper(self, request) -> Value:
+        """Whether `request` uses the upper half of its page; where it begins decides, if short."""
+        is_upper = request.addr[PAGE_BITS - 1]
+        if self.has_long:
+            is_upper |= self.is_long(request)
+        return is_upper
+
     def measure(self, m: Module, request) -> data.View:
         """First step: the kind of burst, and how far its last beat lies from its first."""
         found = Signal(self.layout)

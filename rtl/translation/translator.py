@@ -28,7 +28,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from byway.rtl.bus.axi4 import Burst
 from byway.rtl.contract.model import codes
 from byway.rtl.translation.event import Event, EventSignature
 from byway.rtl.translation.fault import FaultLayout, FaultRecordLayout
@@ -36,12 +35,11 @@ from byway.rtl.translation.iotlb import IOTLB, EntryLayout, check_geometry
 from byway.rtl.translation.lane import Lane, check_room
 from byway.rtl.translation.prefetcher import Prefetcher
 from byway.rtl.translation.request import PAGE_BITS, AddressLayout, BurstCheck, TranslatedLayout
+from byway.rtl.translation.stages import ChosenLayout, bind, choose, look_up
 from byway.rtl.translation.waiting_room import OrderLayout, WaitingRoom
 from byway.rtl.translation.walker import WalkedLayout, WalkLayout, check_slots
 from byway.rtl.translation.walks import Walks
 from byway.rtl.translation.window import (
-    ENTRIES_BITS,
-    TABLE_BASE_BITS,
     WINDOW_BITS,
     BindingLookupSignature,
     InvalidationLayout,
@@ -219,9 +217,9 @@ class Translator(wiring.Component):
         advance = Signal()
         m.d.comb += iotlb.advance.eq(advance)
         m.d.comb += prefetcher.taken.eq(advance)
-        chosen = self._choose(m, advance, reads.offer, writes.offer, prefetcher.proposal)
-        bound = self._bind(m, advance, chosen)
-        looked_up = self._look_up(m, advance, bound, iotlb)
+        chosen = choose(m, advance, reads.offer, writes.offer, prefetcher.proposal)
+        bound = bind(m, advance, chosen, self.binding_lookup)
+        looked_up = look_up(m, advance, bound, self.window_lookup, self._burst_check, iotlb)
         matched = self._match(m, advance, looked_up, walks, waiting)
         returned = self._return(m, waiting, walks)
         waits = Signal()
@@ -245,113 +243,12 @@ class Translator(wiring.Component):
         m.d.comb += self.idle.eq(~Cat(inside).any())
         return m
 
-    def _reaches_upper(self, request):
-        """Whether a request uses the upper half of its page; where it begins decides, if short."""
-        is_upper = request.addr[PAGE_BITS - 1]
-        if self._burst_check.has_long:
-            is_upper |= self._burst_check.is_long(request)
-        return is_upper
-
-    def _choose(self, m, advance, reads, writes, proposal):
-        """First stage: reads and writes in turn, before them what is asked for ahead."""
-        chosen = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "ahead": 1,
-                    "write": 1,
-                    "request": self._request,
-                }
-            )
-        )
-        request = Signal(self._request)
-        offered = Signal()
-        is_write = Signal()
-        write_turn = Signal()
-        m.d.comb += offered.eq((reads.valid | writes.valid) & ~proposal.valid)
-        m.d.comb += is_write.eq(writes.valid & (write_turn | ~reads.valid))
-        m.d.comb += reads.ready.eq(advance & ~proposal.valid & ~is_write)
-        m.d.comb += writes.ready.eq(advance & ~proposal.valid & is_write)
-        with m.If(proposal.valid):
-            m.d.comb += request.addr.eq(proposal.payload.index << PAGE_BITS)
-            m.d.comb += request.burst.eq(Burst.INCR)
-            m.d.comb += request.user.eq(proposal.payload.user)
-        with m.Else():
-            m.d.comb += request.eq(Mux(is_write, writes.payload, reads.payload))
-        with m.If(advance):
-            m.d.sync += chosen.valid.eq(offered | proposal.valid)
-            m.d.sync += chosen.ahead.eq(proposal.valid)
-            m.d.sync += chosen.write.eq(is_write)
-            m.d.sync += chosen.request.eq(request)
-            with m.If(offered):
-                m.d.sync += write_turn.eq(~is_write)
-        return chosen
-
-    def _bind(self, m, advance, chosen):
-        """Second stage: the window that the requester is bound to."""
-        bound = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "ahead": 1,
-                    "write": 1,
-                    "request": self._request,
-                    "unbound": 1,
-                    "window": WINDOW_BITS,
-                }
-            )
-        )
-        binding = self.binding_lookup.binding
-        m.d.comb += self.binding_lookup.requester.eq(chosen.request.user)
-        with m.If(advance):
-            for name in ("valid", "ahead", "write", "request"):
-                m.d.sync += bound[name].eq(chosen[name])
-            m.d.sync += bound.unbound.eq(~binding.valid)
-            m.d.sync += bound.window.eq(Mux(binding.valid, binding.window, 0))
-        return bound
-
-    def _look_up(self, m, advance, bound, iotlb):
-        """Third stage: the window's table, the burst's measure; the IOTLB reads its lines."""
-        looked_up = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "ahead": 1,
-                    "write": 1,
-                    "request": self._request,
-                    "unbound": 1,
-                    "window": WINDOW_BITS,
-                    "disabled": 1,
-                    "entries": ENTRIES_BITS,
-                    "table_base": TABLE_BASE_BITS,
-                    "burst": self._burst_check.layout,
-                }
-            )
-        )
-        window = self.window_lookup.window
-        m.d.comb += self.window_lookup.number.eq(bound.window)
-        m.d.comb += iotlb.page.window.eq(bound.window)
-        m.d.comb += iotlb.page.index.eq(bound.request.addr[PAGE_BITS:])
-        m.d.comb += iotlb.is_write.eq(bound.write)
-        m.d.comb += iotlb.is_upper.eq(self._reaches_upper(bound.request))
-        with m.If(advance):
-            for name in ("valid", "ahead", "write", "request", "unbound", "window"):
-                m.d.sync += looked_up[name].eq(bound[name])
-            m.d.sync += looked_up.burst.eq(self._burst_check.measure(m, bound.request))
-            m.d.sync += looked_up.disabled.eq(~window.enable)
-            m.d.sync += looked_up.entries.eq(window.entries)
-            m.d.sync += looked_up.table_base.eq(window.table_base)
-        return looked_up
-
     def _match(self, m, advance, looked_up, walks, waiting):
         """Fourth stage: what can be refused without a TCE; who searches what compares it."""
         matched = Signal(
             data.StructLayout(
                 {
-                    "valid": 1,
-                    "ahead": 1,
-                    "write": 1,
-                    "request": self._request,
+                    **ChosenLayout(self._request).members,
                     "window": WINDOW_BITS,
                     "refused": 1,
                     "reason": FaultRecordLayout().members["reason"],
@@ -445,7 +342,7 @@ class Translator(wiring.Component):
         m.d.comb += start.user.eq(matched.request.user)
         m.d.comb += start.use.ahead.eq(matched.ahead)
         m.d.comb += start.use.low.eq(~begins_upper & ~matched.ahead)
-        m.d.sync += walks.is_upper.eq(self._reaches_upper(matched.request))
+        m.d.sync += walks.is_upper.eq(self._burst_check.reaches_upper(matched.request))
         users = matched.slots
         if self._burst_check.has_long:
             # One burst may be all of a page: who begins its walk has used both halves.

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 __all__ = ["MUTANTS"]
 
 _TRANSLATOR = "translation/translator.py"
+_STAGES = "translation/stages.py"
 _REQUEST = "translation/request.py"
 _PROOF = "tests/formal/test_bridge.py::test_always"
 _CROSS = f"{_PROOF}[bursts that cross are not forwarded]"
@@ -19,28 +20,28 @@ _BURSTS = f"{_TEST}_only_bursts_that_stay_in_their_page_pass"
 MUTANTS = [
     Mutant(
         "a requester whose binding is not valid has window 0",
-        _TRANSLATOR,
+        _STAGES,
         "bound.unbound.eq(~binding.valid)",
         "bound.unbound.eq(0)",
         _TABLES,
     ),
     Mutant(
         "the binding is that of the ID, not of the requester",
-        _TRANSLATOR,
-        "self.binding_lookup.requester.eq(chosen.request.user)",
-        "self.binding_lookup.requester.eq(chosen.request.id)",
+        _STAGES,
+        "lookup.requester.eq(chosen.request.user)",
+        "lookup.requester.eq(chosen.request.id)",
         _TABLES,
     ),
     Mutant(
         "every requester has window 0",
-        _TRANSLATOR,
+        _STAGES,
         "Mux(binding.valid, binding.window, 0)",
         "Mux(binding.valid, 0, 0)",
         _TABLES,
     ),
     Mutant(
         "a disabled window translates",
-        _TRANSLATOR,
+        _STAGES,
         "looked_up.disabled.eq(~window.enable)",
         "looked_up.disabled.eq(0)",
         _TABLES,
