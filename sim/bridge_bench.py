@@ -1,12 +1,11 @@
 """The rest of the system around `byway.rtl.translation.bridge`, for test benches.
 
 `BridgeBench` is a master that sends reads and writes, a memory with TCE tables in it, and a
-partition manager that takes fault records. Its reference translates by itself, from the same tables
-in memory; from that follow every burst that may appear on the memory bus, in the order of its ID,
+partition manager that takes fault records. What it must do follows from the reference of
+`byway.sim.tables_bench`: every burst that may appear on the memory bus, in the order of its ID,
 and no other; every answer; every byte of memory; every fault record.
 """
 
-import itertools
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
@@ -14,85 +13,23 @@ from collections.abc import Sequence
 from amaranth.sim import Simulator
 
 from byway.rtl.bus.axi4 import Burst, Resp
-from byway.rtl.contract.model import codes, external
 from byway.rtl.translation.bridge import TranslationBridge
-from byway.sim.axi_memory_bench import AXIBurst, AXIMemoryBench, AXITiming, SparseMemory
+from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
+from byway.sim.request_bench import as_burst, make_request
+from byway.sim.tables_bench import ENTRIES, TablesBench
 
-__all__ = [
-    "AWKWARD",
-    "ENTRIES",
-    "READ_PAGE",
-    "TABLE_PAGE",
-    "WALK_ID",
-    "WRITE_PAGE",
-    "BridgeBench",
-    "make_request",
-    "write_element",
-]
+__all__ = ["AWKWARD", "WALK_ID", "BridgeBench"]
 
 #: A memory with every bad habit at once.
 AWKWARD = AXITiming(latency=(1, 20), stall=0.3, gap=0.2, reorder=True, interleave=True)
 #: The bit in the ID of the walker's reads on the memory bus.
 WALK_ID = 1 << 6
-#: Entries of each window's table.
-ENTRIES = 48
-#: System pages: window w's table; what may be read, and written, through window w from + 0x100 * w.
-TABLE_PAGE = 0x1000
-READ_PAGE = 0x10_0000
-WRITE_PAGE = 0x20_0000
-
-_Reason = codes("fault_reason")
-
-
-def make_request(address, *, user=0, beats=1, size=3, burst=1, id=0):
-    """Fields of an AR or AW channel, for a request at an I/O bus address."""
-    return {
-        "id": id,
-        "addr": address,
-        "len": beats - 1,
-        "size": size,
-        "burst": burst,
-        "user": user,
-    }
-
-
-def as_burst(request, address):
-    """A request as the memory is to see it, at a system address."""
-    return AXIBurst(
-        id=request["id"],
-        address=address,
-        beats=request["len"] + 1,
-        size=request["size"],
-        user=request["user"],
-        cycle=0,
-    )
-
-
-async def write_element(ctx, ports, array, index, **fields):
-    """Write all of an element of an external array; fields as ``size_entries=8``, the others 0."""
-    element = 0
-    for path, address, register in external(array).registers():
-        for field in register.fields:
-            value = fields.pop("_".join(map(str, (*path, field.name))), 0)
-            element |= value << address * 8 + field.low
-    assert not fields, f"{array} has no {', '.join(fields)}"
-    ctx.set(ports.write_index, index)
-    ctx.set(ports.write_strobe, 0xF)
-    for word in range(external(array).stride // 4):
-        ctx.set(ports.write_word, word)
-        ctx.set(ports.write_data, element >> 32 * word & 0xFFFF_FFFF)
-        await ctx.tick()
-    ctx.set(ports.write_strobe, 0)
 
 
 class BridgeBench:
     """A bridge between a master and a memory, with five requesters and four windows, or others.
 
-    Requesters 0 and 1 have the windows 1 and 2; requester 2 shares window 2; requester 3 has none;
-    requester 4 has window 3, which is off. Even pages of a window may be read, odd ones written,
-    every fifth both; every seventh is not mapped; the last cannot be read from its table.
-
-    `bindings`, window by requester, and `enabled`, windows, are for other numbers of them.
+    `windows`, `bindings` and `enabled` are those of its `TablesBench`.
     """
 
     def __init__(
@@ -107,7 +44,6 @@ class BridgeBench:
         **parameters,
     ):
         self.seed = seed
-        self.windows = windows
         self.memory = SparseMemory()
         self.dut = TranslationBridge(requesters=requesters, windows=windows, **parameters)
         self.memory_bench = AXIMemoryBench(
@@ -116,21 +52,8 @@ class BridgeBench:
             timing=timing or AXITiming(),
             rng=random.Random(f"memory {seed}"),
         )
-        self.grants = {}  # System page -> (read, write), of every TCE ever stored.
-        self.bindings = bindings or {0: 1, 1: 2, 2: 2, 4: 3}
-        self.enabled = enabled or {1, 2}
+        self.tables = TablesBench(self.memory, windows=windows, bindings=bindings, enabled=enabled)
         self.configured = False
-        for window, index in itertools.product(range(windows), range(ENTRIES)):
-            both = index % 5 == 0
-            if index % 7 == 6:
-                self.map(window, index, 0, 0, 0)
-            else:
-                area = WRITE_PAGE if index % 2 else READ_PAGE
-                # The lowest bits of the page number are not those of the index.
-                page = area + window * 0x100 + index // 2
-                self.map(window, index, page, int(both or index % 2 == 0), int(both or index % 2))
-            if index == ENTRIES - 1:
-                self.memory.fail(self.entry_address(window, index), 8, Resp.SLVERR)
         self.reads = []
         self.writes = []
         self.data = []  # Of each write: list of (data, strb).
@@ -140,42 +63,6 @@ class BridgeBench:
         self.records = []
         self.pulses = Counter()
         self.cycle = 0
-
-    @staticmethod
-    def entry_address(window, index):
-        """System address of a window's TCE."""
-        return (TABLE_PAGE + window << 12) + 8 * index
-
-    def map(self, window, index, page, read, write):
-        """Store a TCE."""
-        self.grants[page] = (read, write)
-        entry = page << 12 | write << 1 | read
-        self.memory.write(self.entry_address(window, index), entry.to_bytes(8, "little"))
-
-    def judge(self, request, *, write):
-        """The reference: (reason, None) if refused, otherwise (None, system address)."""
-        window = self.bindings.get(request["user"])
-        index, offset = divmod(request["addr"], 4096)
-        span = (offset & -(1 << request["size"])) + (request["len"] + 1 << request["size"])
-        if window is None:
-            return _Reason.UNBOUND, None
-        if window not in self.enabled:
-            return _Reason.WINDOW_DISABLED, None
-        if request["burst"] == 3:
-            return _Reason.BURST_TYPE, None
-        if span > 4096:
-            return _Reason.PAGE_CROSSING, None
-        if index >= ENTRIES:
-            return _Reason.EXTENT, None
-        place = self.entry_address(window, index)
-        if self.memory.response(place, 8) != Resp.OKAY:
-            return _Reason.TABLE_ERROR, None
-        entry = int.from_bytes(self.memory.read(place, 8), "little")
-        if not entry & 3:
-            return _Reason.NOT_MAPPED, None
-        if not entry & (2 if write else 1):
-            return (_Reason.WRITE_DENIED if write else _Reason.READ_DENIED), None
-        return None, entry >> 12 << 12 | offset
 
     def random_request(self, rng, *, indexes: Sequence[int], users: Sequence[int] = range(6)):
         """A request, mostly a good one."""
@@ -313,20 +200,7 @@ class BridgeBench:
         finished = Counter()
 
         async def configure(ctx):
-            for requester, window in self.bindings.items():
-                await write_element(
-                    ctx, dut.binding, "manager.binding", requester, valid=1, window=window
-                )
-            for window in range(self.windows):
-                await write_element(
-                    ctx,
-                    dut.window,
-                    "window.window",
-                    window,
-                    table_base_page=TABLE_PAGE + window,
-                    size_entries=ENTRIES,
-                    control_enable=window in self.enabled,
-                )
+            await self.tables.configure(ctx, dut)
             self.configured = True
 
         def counted(testbench):
@@ -388,12 +262,14 @@ class BridgeBench:
         """Everything that follows from the reference, for tables that did not change."""
         reads = [request for request in self.reads if request is not None]
         writes = [request for request in self.writes if request is not None]
-        judged_reads = [self.judge(request, write=False) for request in reads]
-        judged_writes = [self.judge(request, write=True) for request in writes]
+        judged_reads = [self.tables.judge(request, write=False) for request in reads]
+        judged_writes = [self.tables.judge(request, write=True) for request in writes]
         where = f"seed {self.seed}"
 
         # The bus: walks of the tables' own entries, and granted requests in the order of their ID.
-        tables = {self.entry_address(w, i) for w in self.enabled for i in range(ENTRIES)}
+        tables = {
+            self.tables.entry_address(w, i) for w in self.tables.enabled for i in range(ENTRIES)
+        }
         walks = [burst for burst in self.memory_bench.read_bursts if burst.id & WALK_ID]
         for burst in walks:
             assert burst.id & ~WALK_ID < 8, where
@@ -461,7 +337,12 @@ class BridgeBench:
             ("writes", writes, judged_writes),
         ):
             expected = [
-                (request["user"], self.bindings.get(request["user"], 0), reason, request["addr"])
+                (
+                    request["user"],
+                    self.tables.bindings.get(request["user"], 0),
+                    reason,
+                    request["addr"],
+                )
                 for request, (reason, _address) in zip(requests, judged, strict=True)
                 if reason is not None
             ]

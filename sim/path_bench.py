@@ -15,7 +15,7 @@ from amaranth.sim import Simulator
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.sim.axi_memory_bench import AXIBurst, AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.bench import stream_put
-from byway.sim.bridge_bench import as_burst, make_request
+from byway.sim.request_bench import as_burst, make_request
 
 __all__ = ["JudgedRequest", "PathBench", "answer_of", "random_requests", "single_beats"]
 

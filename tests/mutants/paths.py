@@ -167,7 +167,7 @@ MUTANTS = [
         "translation/translator.py",
         "matched.waits.eq(waiting.conflict | enters)",
         "matched.waits.eq(waiting.conflict)",
-        "tests/rtl/test_translator.py::test_writes_keep_their_order_and_reads_that_of_their_id_whatever_stalls",
+        "tests/rtl/test_translator_order.py::test_writes_keep_their_order_and_reads_that_of_their_id_whatever_stalls",
     ),
     Mutant(
         "a record that comes as another is dropped takes no place of its own",

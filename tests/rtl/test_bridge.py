@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """`TranslationBridge` between an awkward master and an awkward memory.
 
-The reference is that of `byway.sim.bridge_bench`: random traffic of several requesters, good and
+The reference is that of `byway.sim.tables_bench`: random traffic of several requesters, good and
 bad, must have exactly the effects that the tables in memory grant.
 """
 
@@ -13,17 +13,9 @@ from byway.rtl.bus.axi4 import Resp
 from byway.rtl.contract.model import codes
 from byway.rtl.translation.bridge import TranslationBridge
 from byway.sim.axi_memory_bench import AXITiming
-from byway.sim.bridge_bench import (
-    AWKWARD,
-    ENTRIES,
-    READ_PAGE,
-    TABLE_PAGE,
-    WALK_ID,
-    WRITE_PAGE,
-    BridgeBench,
-    make_request,
-    write_element,
-)
+from byway.sim.bridge_bench import AWKWARD, WALK_ID, BridgeBench
+from byway.sim.request_bench import make_request
+from byway.sim.tables_bench import ENTRIES, READ_PAGE, TABLE_PAGE, WRITE_PAGE, write_element
 
 Reason = codes("fault_reason")
 

@@ -11,13 +11,9 @@ import pytest
 
 from byway.rtl.contract.model import codes
 from byway.sim.axi_memory_bench import AXITiming
-from byway.sim.bridge_bench import (
-    AWKWARD,
-    READ_PAGE,
-    WALK_ID,
-    BridgeBench,
-    make_request,
-)
+from byway.sim.bridge_bench import AWKWARD, WALK_ID, BridgeBench
+from byway.sim.request_bench import make_request
+from byway.sim.tables_bench import READ_PAGE
 
 Scope = codes("invalidate_scope")
 
@@ -67,10 +63,10 @@ class Revoker:
         indexes = [rng.randrange(8)] if scope == Scope.PAGE else rng.sample(range(8), 3)
         old = []
         for index in indexes:
-            place = bench.entry_address(window, index)
+            place = bench.tables.entry_address(window, index)
             old.append(int.from_bytes(bench.memory.read(place, 8), "little") >> 12)
             access = rng.choice([0, 1, 2, 3, 3])
-            bench.map(window, index, next(self.fresh), access & 1, access >> 1)
+            bench.tables.map(window, index, next(self.fresh), access & 1, access >> 1)
         await self.invalidate(ctx, scope, window, indexes[0])
         for page in old:
             self.revoked[page] = bench.cycle
@@ -85,7 +81,7 @@ def test_nothing_of_a_page_is_touched_once_its_revocation_has_ended(seed):
     timing = AWKWARD if seed else AXITiming(latency=(1, 15))
     bench = BridgeBench(timing=timing, seed=seed, iotlb_sets=(16, 2)[seed])
     for index, window in itertools.product(range(8), (1, 2)):
-        bench.map(window, index, (READ_PAGE + window * 0x100 + index), 1, 1)
+        bench.tables.map(window, index, (READ_PAGE + window * 0x100 + index), 1, 1)
     for _ in range(120):
         bench.reads.append(bench.random_request(rng, indexes=range(8), users=range(3)))
         request = bench.random_request(rng, indexes=range(8), users=range(3))
@@ -105,7 +101,7 @@ def test_nothing_of_a_page_is_touched_once_its_revocation_has_ended(seed):
             if not burst.id & WALK_ID:
                 page = burst.address >> 12
                 end = revoker.revoked.get(page)
-                assert bench.grants[page][kind], f"seed {seed}: {burst}"
+                assert bench.tables.grants[page][kind], f"seed {seed}: {burst}"
                 assert end is None or burst.cycle <= end, f"seed {seed}: {burst} after cycle {end}"
                 touched += end is not None
     assert touched > 20, f"seed {seed}"
@@ -133,14 +129,14 @@ def test_a_walk_under_way_at_the_start_leaves_nothing_of_the_old_entry():
     for number in range(len(delays)):
         request = make_request(number << 12)
         bench.reads += [request, None, request, None]
-        bench.map(1, number, old + number, 1, 1)
+        bench.tables.map(1, number, old + number, 1, 1)
 
     async def invalidate(ctx):
         for number, delay in enumerate(delays):
             while len(bench.events["ar"]) <= 2 * number:
                 await ctx.tick()
             await ctx.tick().repeat(delay)
-            bench.map(1, number, new + number, 1, 1)
+            bench.tables.map(1, number, new + number, 1, 1)
             await revoker.invalidate(ctx, Scope.PAGE, 1, number)
 
     bench.run(extra=[invalidate])

@@ -12,8 +12,9 @@ from byway.rtl.bus.axi4 import Resp
 from byway.rtl.translation.read_path import ReadPath
 from byway.sim.axi_memory_bench import AXITiming
 from byway.sim.bench import stream_put
-from byway.sim.bridge_bench import AWKWARD, make_request
+from byway.sim.bridge_bench import AWKWARD
 from byway.sim.path_bench import PathBench, answer_of, random_requests, single_beats
+from byway.sim.request_bench import make_request
 
 TABLE = 0x2000_0000
 
