@@ -1,189 +1,38 @@
 # amaranth: UnusedElaboratable=no
 """The register bank against its contract: each register of ``byway.rdl``, found by walking it.
 
-What a field should do is read from its SystemRDL properties here, not from the model that the bank
-is built from. Accesses have random stalls on all channels. AXI4-Lite: IHI 0022, A3.2.1 and B1.
-External arrays are left to `test_external.py`.
+What a field should do, `byway.sim.contract_bench` reads from the SystemRDL source. AXI4-Lite: IHI
+0022, A3.2.1 and B1. External arrays are left to `test_external.py`.
 """
 
-import functools
 import random
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
 
 import pytest
-from amaranth.sim import Simulator
-from systemrdl.node import FieldNode, RegNode
-from systemrdl.rdltypes.builtin_enums import OnWriteType
 
 from byway.rtl.bus.axi4 import Resp
 from byway.rtl.contract.model import elaborate
 from byway.rtl.contract.register_bank import RegisterBank
 from byway.sim.axi_lite_bench import AXILiteBench
+from byway.sim.contract_bench import (
+    clears,
+    fields,
+    is_input,
+    on_bus,
+    reset_values,
+    sets,
+    strobed,
+    words,
+    write_storage,
+)
+from byway.sim.register_bank_bench import (
+    assert_ports,
+    assert_registers,
+    drive_inputs,
+    port,
+    run_bank,
+)
 
 SIZES = [(2, 4), (3, 8)]
-
-
-class Word(NamedTuple):
-    """One 32-bit access: its address, its register, the register's bit that is its bit 0."""
-
-    address: int
-    register: RegNode
-    base: int
-
-    def fields(self) -> Iterator[tuple[FieldNode, int]]:
-        """Fields with bits here, and the place of their bit 0 here, which may be negative."""
-        for field in self.register.fields():
-            if field.low < self.base + 32 and field.high >= self.base:
-                yield field, field.low - self.base
-
-
-@functools.cache
-def words(rings: int, windows: int, *, external: bool = False) -> list[Word]:
-    """Every word of the bank, or else of external arrays, from the SystemRDL source."""
-    return [
-        Word(node.absolute_address + base // 8, node, base)
-        for node in elaborate("byway", rings, windows).top.descendants(unroll=True)
-        if isinstance(node, RegNode) and node.external == external
-        for base in range(0, node.get_property("regwidth"), 32)
-    ]
-
-
-def fields(rings: int, windows: int) -> list[FieldNode]:
-    """Every field of the register space."""
-    return [
-        field
-        for word in words(rings, windows)
-        if word.base == 0
-        for field in word.register.fields()
-    ]
-
-
-def port(bank: RegisterBank, field: FieldNode) -> Any:
-    """The interface of a field on the bank."""
-    result: Any = bank
-    for step in re.findall(r"\w+", field.get_path())[1:]:
-        result = result[int(step)] if step.isdigit() else getattr(result, step)
-    return result
-
-
-def clears(field: FieldNode) -> bool:
-    return field.get_property("onwrite") is OnWriteType.woclr
-
-
-def sets(field: FieldNode) -> bool:
-    return field.get_property("onwrite") is OnWriteType.woset
-
-
-def is_input(field: FieldNode) -> bool:
-    """The hardware holds the field itself."""
-    return field.is_hw_writable and not field.get_property("hwset")
-
-
-def has_value(field: FieldNode) -> bool:
-    """The field has a value that the bank holds and shows to the hardware."""
-    return field.is_hw_readable and not field.get_property("singlepulse")
-
-
-def strobed(strobe: int) -> int:
-    """The mask of the bits whose bytes have a strobe."""
-    return sum(0xFF << (8 * lane) for lane in range(4) if strobe >> lane & 1)
-
-
-Bench = Callable[..., Any]
-
-
-def run(
-    test: Bench,
-    *,
-    rings: int = 2,
-    windows: int = 4,
-    hardware: Bench | None = None,
-    longest_stall: int = 3,
-    seed: int = 1,
-) -> None:
-    """Run ``test(ctx, bank, software, rng)``, and beside it ``hardware(ctx, bank)``."""
-    bank = RegisterBank(rings=rings, windows=windows)
-    rng = random.Random(seed)
-
-    async def bench(ctx):
-        await test(ctx, bank, AXILiteBench(bank.s_axil, rng, longest_stall), rng)
-
-    async def drive(ctx):
-        if hardware is not None:
-            await hardware(ctx, bank)
-
-    simulator = Simulator(bank)
-    simulator.add_clock(8e-9)
-    simulator.add_testbench(bench)
-    simulator.add_testbench(AXILiteBench(bank.s_axil, rng).watch, background=True)
-    simulator.add_testbench(drive, background=True)
-    try:
-        simulator.run()
-    except AssertionError as error:
-        error.add_note(f"seed {seed}, {rings} rings, {windows} windows")
-        raise
-
-
-Values = dict[str, int]
-
-
-def reset_values(rings: int, windows: int) -> Values:
-    """What every field should hold after reset, by path; inputs are taken as 0."""
-    values = {}
-    for field in fields(rings, windows):
-        reset = field.get_property("reset")
-        assert isinstance(reset, int), field.get_path()
-        values[field.get_path()] = 0 if is_input(field) else reset
-    return values
-
-
-def write_storage(values: Values, word: Word, data: int, strobe: int) -> None:
-    """What a write should do to the fields that hold what software writes."""
-    mask = strobed(strobe) << word.base
-    for field, _place in word.fields():
-        pulse = field.get_property("singlepulse")
-        if field.is_sw_writable and not clears(field) and not pulse:
-            path = field.get_path()
-            ones = (mask >> field.low) & ((1 << field.width) - 1)
-            written = ((data << word.base) >> field.low) & ones
-            values[path] = written | (values[path] if sets(field) else values[path] & ~ones)
-
-
-def on_bus(values: Values, word: Word) -> int:
-    """What reading a word should give."""
-    register = sum(
-        values[field.get_path()] << field.low
-        for field in word.register.fields()
-        if field.is_sw_readable
-    )
-    return register >> word.base & 0xFFFF_FFFF
-
-
-def assert_ports(ctx, bank: RegisterBank, values: Values, sizes: tuple[int, int]) -> None:
-    """Every value that the bank shows to the hardware is as expected."""
-    for field in fields(*sizes):
-        if has_value(field):
-            shown = ctx.get(port(bank, field).value)
-            assert shown == values[field.get_path()], field.get_path()
-
-
-async def assert_registers(
-    ctx, software: AXILiteBench, values: Values, sizes: tuple[int, int]
-) -> None:
-    """Every register reads as expected."""
-    for word in words(*sizes):
-        answer = await software.read(ctx, word.address)
-        assert answer == (Resp.OKAY, on_bus(values, word)), word.register.get_path()
-
-
-def drive_inputs(ctx, bank: RegisterBank, values: Values, rng: random.Random, sizes) -> None:
-    """Give every input a random value, and note it."""
-    for field in fields(*sizes):
-        if is_input(field):
-            values[field.get_path()] = rng.getrandbits(field.width)
-            ctx.set(port(bank, field).value, values[field.get_path()])
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -197,7 +46,7 @@ def test_every_register_reads_its_reset_value(sizes):
         size = elaborate("byway", *sizes).top.size
         assert 1 << len(bank.s_axil.awaddr) - 1 < size <= 1 << len(bank.s_axil.araddr)
 
-    run(test, rings=sizes[0], windows=sizes[1])
+    run_bank(test, rings=sizes[0], windows=sizes[1])
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -217,7 +66,7 @@ def test_writes_change_the_strobed_bytes_of_their_register_and_nothing_else(size
             assert_ports(ctx, bank, values, sizes)
         await assert_registers(ctx, software, values, sizes)
 
-    run(test, rings=sizes[0], windows=sizes[1])
+    run_bank(test, rings=sizes[0], windows=sizes[1])
 
 
 def test_offsets_without_a_register_answer_with_an_error_and_change_nothing():
@@ -234,7 +83,7 @@ def test_offsets_without_a_register_answer_with_an_error_and_change_nothing():
             assert await software.read(ctx, address) == (Resp.SLVERR, 0), hex(address)
         await assert_registers(ctx, software, values, (2, 4))
 
-    run(test)
+    run_bank(test)
 
 
 def test_reading_the_low_half_keeps_the_high_half_of_the_same_cycle():
@@ -262,7 +111,7 @@ def test_reading_the_low_half_keeps_the_high_half_of_the_same_cycle():
             seen.add(low)
         assert len(seen) == 3 * len(wide)
 
-    run(test, hardware=hardware)
+    run_bank(test, hardware=hardware)
 
 
 def test_a_pulse_lasts_one_cycle_for_a_one_that_is_written():
@@ -289,7 +138,7 @@ def test_a_pulse_lasts_one_cycle_for_a_one_that_is_written():
         await ctx.tick().repeat(4)
         assert high == expected
 
-    run(test, hardware=hardware)
+    run_bank(test, hardware=hardware)
 
 
 def test_modify_tells_of_each_write_of_the_field_when_its_value_is_new():
@@ -325,7 +174,7 @@ def test_modify_tells_of_each_write_of_the_field_when_its_value_is_new():
         assert events == expected
         assert {path for path, _value in expected} == {field.get_path() for field in told}
 
-    run(test, hardware=hardware)
+    run_bank(test, hardware=hardware)
 
 
 def test_no_event_is_lost_when_software_clears_in_the_cycle_in_which_hardware_sets():
@@ -380,7 +229,7 @@ def test_no_event_is_lost_when_software_clears_in_the_cycle_in_which_hardware_se
             await software.write(ctx, word.address, 1 << target.low)
             assert_ports(ctx, bank, values, (2, 4))
 
-    run(test, hardware=hardware, longest_stall=0)
+    run_bank(test, hardware=hardware, longest_stall=0)
 
 
 def test_a_one_clears_only_its_own_sticky_bit_and_only_with_its_strobe():
@@ -402,7 +251,7 @@ def test_a_one_clears_only_its_own_sticky_bit_and_only_with_its_strobe():
             assert_ports(ctx, bank, values, (2, 4))
         await assert_registers(ctx, software, values, (2, 4))
 
-    run(test)
+    run_bank(test)
 
 
 def test_the_hardware_clears_whatever_software_writes_but_a_new_request():
@@ -449,7 +298,7 @@ def test_the_hardware_clears_whatever_software_writes_but_a_new_request():
                 assert remains == sorted(remains, reverse=True), path
                 assert sum(remains) == (2 if sets(target) else 1), path
 
-    run(test, hardware=hardware, longest_stall=0)
+    run_bank(test, hardware=hardware, longest_stall=0)
 
 
 def test_reads_and_writes_go_on_at_the_same_time():
@@ -478,7 +327,7 @@ def test_reads_and_writes_go_on_at_the_same_time():
             wrote += 1
         assert wrote > 20
 
-    run(test, hardware=hardware)
+    run_bank(test, hardware=hardware)
 
 
 def test_a_read_takes_five_cycles_and_a_write_six():
@@ -503,7 +352,7 @@ def test_a_read_takes_five_cycles_and_a_write_six():
             await ctx.tick()
         assert [column.index(1) for column in zip(*seen, strict=True)] == [5, 4, 6]
 
-    run(test, longest_stall=0)
+    run_bank(test, longest_stall=0)
 
 
 def test_more_rings_or_windows_than_there_is_room_for_are_refused():
