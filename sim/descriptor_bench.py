@@ -15,6 +15,7 @@ from typing import Any
 from byway.rtl.contract.model import codes, constant, record
 
 __all__ = [
+    "ENTRY_BYTES",
     "FLAGS",
     "Fragment",
     "FrameRequest",
@@ -28,6 +29,9 @@ FLAGS = (
     *("checksum_ipv4", "checksum_tcp", "checksum_udp", "checksum_generic"),
     *("large_send", "udp_segmentation", "insert_vlan", "ipv6"),
 )
+
+#: Of a descriptor, and of each other entry of a ring.
+ENTRY_BYTES = record("transmit_descriptor").size // 8
 
 _STATUS = codes("transmit_status")
 _MOST_FRAGMENTS = constant("frame_limits.maximum_fragments")

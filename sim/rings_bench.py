@@ -20,12 +20,11 @@ from byway.rtl.transmit.ring import OffloadGrants
 from byway.rtl.transmit.rings import TransmitRings
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.bench import stream_put
-from byway.sim.descriptor_bench import FrameRequest
+from byway.sim.descriptor_bench import ENTRY_BYTES, FrameRequest
 
-__all__ = ["AWKWARD", "ENTRY_BYTES", "OFFLOADS", "RECORD_BYTES", "RingBench", "RingsBench"]
+__all__ = ["AWKWARD", "OFFLOADS", "RECORD_BYTES", "RingBench", "RingsBench"]
 
 OFFLOADS = frozenset(OffloadGrants().members)
-ENTRY_BYTES = record("transmit_descriptor").size // 8
 RECORD_BYTES = record("completion").size // 8
 
 #: A memory with every bad habit at once.

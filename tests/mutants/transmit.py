@@ -90,7 +90,7 @@ MUTANTS = [
         _RING,
         "failed.eq(failed | self.beat_error)",
         "failed.eq(0)",
-        "tests/rtl/test_ring.py::test_entries_from_one_that_failed_on_become_no_frame",
+        "tests/rtl/test_ring_end.py::test_entries_from_one_that_failed_on_become_no_frame",
     ),
     Mutant(
         "a ring does not stop when its entries are refused",

@@ -21,8 +21,8 @@ from byway.rtl.contract.model import codes, record
 from byway.rtl.transmit.transmit_path import TransmitPath
 from byway.sim.axi_memory_bench import AXIMemoryBench, AXITiming, SparseMemory
 from byway.sim.board.wire_frame import judge
-from byway.sim.descriptor_bench import Fragment, FrameRequest
-from byway.sim.rings_bench import AWKWARD, ENTRY_BYTES, RECORD_BYTES, RingBench
+from byway.sim.descriptor_bench import ENTRY_BYTES, Fragment, FrameRequest
+from byway.sim.rings_bench import AWKWARD, RECORD_BYTES, RingBench
 from byway.sim.wire.medium import GAP_BYTES, OVERHEAD_BYTES
 
 STATUS = codes("transmit_status")

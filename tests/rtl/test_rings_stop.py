@@ -7,8 +7,8 @@ import pytest
 
 from byway.rtl.bus.axi4 import PAGE_BYTES, Resp
 from byway.rtl.contract.model import codes
-from byway.sim.descriptor_bench import plain_request, plain_requests, random_request
-from byway.sim.rings_bench import AWKWARD, ENTRY_BYTES, RECORD_BYTES, RingBench, RingsBench
+from byway.sim.descriptor_bench import ENTRY_BYTES, plain_request, plain_requests, random_request
+from byway.sim.rings_bench import AWKWARD, RECORD_BYTES, RingBench, RingsBench
 
 STOP = codes("ring_stop_reason")
 

@@ -11,9 +11,7 @@ from amaranth.sim import Simulator
 from byway.rtl.contract.model import record
 from byway.rtl.transmit.ring import PREFETCH_ENTRIES
 from byway.rtl.transmit.scheduler import Scheduler
-from byway.sim.descriptor_bench import Fragment, FrameRequest
-
-ENTRY_BYTES = record("transmit_descriptor").size // 8
+from byway.sim.descriptor_bench import ENTRY_BYTES, Fragment, FrameRequest
 
 
 def frame(rng, count):
