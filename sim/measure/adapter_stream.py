@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
-from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.native import NativeEngine
 from byway.sim.measure.arrivals import receive
-from byway.sim.measure.identity_ring import IdentityRing
+from byway.sim.measure.identity_ring import IdentityRing, open_identity_ring
 from byway.sw.contract.records import TransmitDescriptor
 from byway.sw.contract.registers import MANAGER_PAGE, PAGE_SIZE, ManagerPage
 
@@ -21,8 +20,8 @@ __all__ = ["AdapterStream", "stream_frames"]
 
 _MEMORY_BYTES = 1 << 20
 #: Pages: so that none of these shares a set of the IOTLB with more than one of the data.
-_TABLE, _DESCRIPTORS, _COMPLETIONS, _DATA = 1, 8, 9, 32
-_SIZE_LOG2 = 7
+_RING = {"table": 1, "descriptors": 8, "completions": 9, "size_log2": 7}
+_DATA = 32
 _LIMIT_CYCLES = 2_000_000
 
 
@@ -53,23 +52,16 @@ def stream_frames(*, frame_bytes: int, frames: int, latency: int) -> AdapterStre
     There may be at most 64 frames, in at most 24 pages: so all of them stay in the IOTLB. Raises
     `EngineError` if a frame does not arrive as it is.
     """
-    manner = MemoryManner(latency=latency)
-    engine = NativeEngine(SharedAdapter, BoardParameters(memory_bytes=_MEMORY_BYTES, memory=manner))
-    try:
-        data = random.Random(frame_bytes).randbytes(frame_bytes * frames)
+    data = random.Random(frame_bytes).randbytes(frame_bytes * frames)
+    with open_identity_ring(
+        SharedAdapter,
+        memory_bytes=_MEMORY_BYTES,
+        memory=MemoryManner(latency=latency),
+        **_RING,
+    ) as (engine, ring):
         engine.memory.write(_DATA * PAGE_SIZE, data)
-        ring = IdentityRing(
-            engine.registers,
-            engine.memory,
-            table=_TABLE,
-            descriptors=_DESCRIPTORS,
-            completions=_COMPLETIONS,
-            size_log2=_SIZE_LOG2,
-        )
         cold, cold_misses = _send(engine, ring, data, frame_bytes)
         warm, warm_misses = _send(engine, ring, data, frame_bytes)
-    finally:
-        engine.close()
     return AdapterStream(-(-len(data) // PAGE_SIZE), cold, warm, cold_misses, warm_misses)
 
 

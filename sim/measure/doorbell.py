@@ -12,19 +12,18 @@ from scapy.layers.l2 import Ether
 
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
-from byway.sim.board.board import BoardParameters
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.native import NativeEngine
 from byway.sim.measure.arrivals import receive
-from byway.sim.measure.identity_ring import IdentityRing
+from byway.sim.measure.identity_ring import IdentityRing, open_identity_ring
 from byway.sw.contract.records import TransmitDescriptor
 from byway.sw.contract.registers import MANAGER_PAGE, PAGE_SIZE, ManagerPage
 
 __all__ = ["doorbell_to_wire"]
 
 _MEMORY_BYTES = 1 << 18
-_TABLE, _DESCRIPTORS, _COMPLETIONS, _DATA = 1, 2, 3, 4
-_SIZE_LOG2 = 4
+_RING = {"table": 1, "descriptors": 2, "completions": 3, "size_log2": 4}
+_DATA = 4
 _LIMIT_CYCLES = 100_000
 _IP, _TCP = 14, 34
 _SUMMED = ("checksum_ipv4", "checksum_tcp")
@@ -45,18 +44,13 @@ def doorbell_to_wire(
     Raises `EngineError` if the frame does not arrive as it must, or a page was not in the IOTLB.
     """
     whole, summed = _frame(frame_bytes), dict.fromkeys(_SUMMED, int(checksum))
-    manner = MemoryManner(latency=latency)
-    engine = NativeEngine(make, BoardParameters(memory_bytes=_MEMORY_BYTES, memory=manner))
-    try:
-        ring = IdentityRing(
-            engine.registers,
-            engine.memory,
-            table=_TABLE,
-            descriptors=_DESCRIPTORS,
-            completions=_COMPLETIONS,
-            size_log2=_SIZE_LOG2,
-            **summed,
-        )
+    with open_identity_ring(
+        make,
+        memory_bytes=_MEMORY_BYTES,
+        memory=MemoryManner(latency=latency),
+        **_RING,
+        **summed,
+    ) as (engine, ring):
         engine.memory.write(_DATA * PAGE_SIZE, _without_checksums(whole) if checksum else whole)
         descriptor = TransmitDescriptor(
             address=_DATA * PAGE_SIZE,
@@ -73,8 +67,6 @@ def doorbell_to_wire(
         cycles = _send(engine, ring, descriptor.pack(), whole)
         if misses.read().count != before:
             raise EngineError("A page of a frame that was sent before is not in the IOTLB")
-    finally:
-        engine.close()
     return cycles
 
 

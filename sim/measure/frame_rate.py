@@ -6,18 +6,18 @@ neither the first walks nor full buffers do.
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from byway.rtl.shared_adapter import SharedAdapter
 from byway.sim.board.axi_memory import MemoryManner
-from byway.sim.board.board import BoardParameters
 from byway.sim.board.wire import Wire
 from byway.sim.board.wire_frame import WireFrame
 from byway.sim.engines.engine import EngineError
 from byway.sim.engines.native import NativeEngine
 from byway.sim.measure.arrivals import receive
 from byway.sim.measure.figures import Limit
-from byway.sim.measure.identity_ring import IdentityRing
+from byway.sim.measure.identity_ring import IdentityRing, open_identity_ring
 from byway.sim.measure.super_frame import OFFLOADS, place_super_frame
 from byway.sim.wire.medium import OVERHEAD_BYTES
 from byway.sw.contract.records import TransmitDescriptor
@@ -27,8 +27,8 @@ __all__ = ["FrameRate", "large_send_rate", "single_frame_rate"]
 
 _MEMORY_BYTES = 4 << 20
 #: Pages; the ring has 1024 entries.
-_TABLE, _DESCRIPTORS, _COMPLETIONS, _HEADER, _DATA = 1, 16, 32, 48, 256
-_SIZE_LOG2 = 10
+_RING = {"table": 1, "descriptors": 16, "completions": 32, "size_log2": 10}
+_HEADER, _DATA = 48, 256
 #: Frames lie in so many bytes, again and again, each from such a boundary on.
 _SPAN, _BOUNDARY = 128 * PAGE_SIZE, 64
 #: Reads and writes that the memory has under way.
@@ -78,10 +78,8 @@ def single_frame_rate(
     data = random.Random(frame_bytes).randbytes(_SPAN)
     step = -(-frame_bytes // _BOUNDARY) * _BOUNDARY
     places = [number % (_SPAN // step) * step for number in range(frames)]
-    engine = _engine(make, latency)
-    try:
+    with _open(make, latency) as (engine, ring):
         engine.memory.write(_DATA * PAGE_SIZE, data)
-        ring = _ring(engine)
         for place in places:
             descriptor = TransmitDescriptor(
                 address=_DATA * PAGE_SIZE + place,
@@ -91,8 +89,6 @@ def single_frame_rate(
             )
             ring.post(descriptor.pack())
         arrived = _send(engine, ring, frames, frame_bytes)
-    finally:
-        engine.close()
     for place, frame in zip(places, arrived, strict=True):
         if frame.data != data[place : place + frame_bytes]:
             raise EngineError(f"A frame of {frame_bytes} bytes did not arrive as it is")
@@ -107,9 +103,7 @@ def large_send_rate(
     There may be at most 511. Raises `EngineError` if a segment does not arrive.
     """
     data = random.Random(mss).randbytes(_SEGMENTS * mss)
-    engine = _engine(make, latency)
-    try:
-        ring = _ring(engine, **OFFLOADS)
+    with _open(make, latency, **OFFLOADS) as (engine, ring):
         entries = place_super_frame(
             engine.memory,
             header=_HEADER * PAGE_SIZE,
@@ -121,26 +115,19 @@ def large_send_rate(
         for _number in range(super_frames):
             ring.post(*entries)
         arrived = _send(engine, ring, super_frames * _SEGMENTS, mss + _HEADER_BYTES)
-    finally:
-        engine.close()
     if b"".join(frame.data[_HEADER_BYTES:] for frame in arrived) != data * super_frames:
         raise EngineError(f"A segment of {mss} bytes did not arrive as it is")
     return FrameRate(engine.wire, mss + _HEADER_BYTES, _rate(arrived, engine.wire))
 
 
-def _engine(make: Callable[[], SharedAdapter], latency: int) -> NativeEngine:
-    manner = MemoryManner(latency=latency, outstanding=_OUTSTANDING)
-    return NativeEngine(make, BoardParameters(memory_bytes=_MEMORY_BYTES, memory=manner))
-
-
-def _ring(engine: NativeEngine, **offloads: int) -> IdentityRing:
-    return IdentityRing(
-        engine.registers,
-        engine.memory,
-        table=_TABLE,
-        descriptors=_DESCRIPTORS,
-        completions=_COMPLETIONS,
-        size_log2=_SIZE_LOG2,
+def _open(
+    make: Callable[[], SharedAdapter], latency: int, **offloads: int
+) -> AbstractContextManager[tuple[NativeEngine, IdentityRing]]:
+    return open_identity_ring(
+        make,
+        memory_bytes=_MEMORY_BYTES,
+        memory=MemoryManner(latency=latency, outstanding=_OUTSTANDING),
+        **_RING,
         **offloads,
     )
 

@@ -1,8 +1,15 @@
 """Ring 0 of an adapter, for measurements: all of memory is granted to it, each page as itself.
 
-It uses the register accessors alone, so that it runs wherever registers and memory are.
+The ring uses the register accessors alone, so that it runs wherever registers and memory are.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from byway.rtl.shared_adapter import SharedAdapter
+from byway.sim.board.axi_memory import MemoryManner
+from byway.sim.board.board import BoardParameters
+from byway.sim.engines.native import NativeEngine
 from byway.sw.contract.records import TranslationControlEntry, TransmitDescriptor
 from byway.sw.contract.registers import (
     ADAPTER_PAGE,
@@ -17,7 +24,7 @@ from byway.sw.contract.registers import (
 )
 from byway.sw.hardware import PhysicalMemory, RegisterBus
 
-__all__ = ["IdentityRing"]
+__all__ = ["IdentityRing", "open_identity_ring"]
 
 
 class IdentityRing:
@@ -80,3 +87,18 @@ class IdentityRing:
     def ring(self) -> None:
         """Ring the doorbell for all that has been posted."""
         self._doorbell.transmit.write(producer=self._produced % (1 << 16))
+
+
+@contextmanager
+def open_identity_ring(
+    make: Callable[[], SharedAdapter], *, memory_bytes: int, memory: MemoryManner, **ring: int
+) -> Iterator[tuple[NativeEngine, IdentityRing]]:
+    """An adapter on the native engine, and its `IdentityRing`; closed in the end.
+
+    `memory` tells how the memory of `memory_bytes` answers; `ring` are parameters of the ring.
+    """
+    engine = NativeEngine(make, BoardParameters(memory_bytes=memory_bytes, memory=memory))
+    try:
+        yield engine, IdentityRing(engine.registers, engine.memory, **ring)
+    finally:
+        engine.close()

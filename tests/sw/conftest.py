@@ -1,12 +1,10 @@
 """Machines without RTL, on which the software runs."""
 
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from byway.sw.manager.manager import PartitionManager
-from tests.sw import hcall_model as hcall_model_
 from tests.sw import shared_machine
 from tests.sw.adapter_model import AdapterModel
 from tests.sw.fake_hardware import FakeHardware
@@ -73,9 +71,3 @@ def share() -> Share:
 def world(shared: SharedMachine) -> World:
     """A machine with something of every kind that an hcall can name wrongly."""
     return World(shared)
-
-
-@pytest.fixture(scope="session")
-def hcall_model() -> ModuleType:
-    """The plain model of the partition manager's tables."""
-    return hcall_model_

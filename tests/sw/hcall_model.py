@@ -8,6 +8,7 @@ Every hcall is a method that takes the caller's name first, and answers as the h
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from byway.sw.manager.return_codes import ReturnCode as R
 
@@ -90,7 +91,7 @@ class Model:
         self.enabled: set[int] = set()
         self.rung: set[int] = set()
 
-    def call(self, caller, name, arguments):
+    def call(self, caller, name, arguments) -> tuple[Any, ...]:
         """Answer of an hcall, always as code and two values; those that it does not have are 0."""
         try:
             need(all(0 <= argument < 1 << 64 for argument in arguments), R.H_PARAMETER)

@@ -16,6 +16,7 @@ from byway.sw.manager.hcalls import Hcalls
 from byway.sw.manager.return_codes import ReturnCode as R
 from byway.sw.manager.rtce import Clone
 from byway.sw.manager.tables import is_mapped
+from tests.sw import hcall_model
 
 PAGE = 4096
 PAGES = 8
@@ -45,7 +46,7 @@ WEIGHTS = {
 class Pair:
     """A machine and its model, always called alike."""
 
-    def __init__(self, machine, hcall_model):
+    def __init__(self, machine):
         self.machine = machine
         self.bridge = machine.hardware.bridge
         self.invalidate_status = ManagerPage(
@@ -333,9 +334,9 @@ class Chooser:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_hcalls_agree_with_a_plain_model(machine, hcall_model, seed):
+def test_random_hcalls_agree_with_a_plain_model(machine, seed):
     rng = random.Random(seed)
-    pair = Pair(machine, hcall_model)
+    pair = Pair(machine)
     chooser = Chooser(pair, rng)
     for end in (end for vnic in pair.vnics for end in vnic):
         name = end.owner.name
