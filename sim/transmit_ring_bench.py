@@ -5,7 +5,7 @@
 
 from amaranth.sim import Simulator
 
-from byway.rtl.transmit.ring import TransmitRing
+from byway.rtl.transmit.ring import BLOCK_ENTRIES, TransmitRing
 from byway.sim.descriptor_bench import ENTRY_BYTES, Fragment, FrameRequest
 
 __all__ = ["BASE_PAGE", "TransmitRingBench", "request"]
@@ -85,6 +85,14 @@ class TransmitRingBench:
         payload, _ready = await ctx.tick().sample(port.payload, port.ready).until(port.valid)
         ctx.set(port.ready, 0)
         return payload.address, payload.entries
+
+    async def hand_on(self, ctx, posted, taken):
+        """Enable the ring, post frames of one entry, have a block of them read, and some taken."""
+        await self.enable(ctx)
+        await self.doorbell(ctx, posted)
+        await self.read(ctx, request(1).entries() * BLOCK_ENTRIES)
+        ctx.set(self.dut.taken_entries, 1)
+        await self.pulse(ctx, self.dut.taken, taken)
 
     async def read(self, ctx, entries, *, fail=None):
         """Answer one fetch request; the beat (entry, row) `fail` with an error."""

@@ -8,6 +8,7 @@ Clock domain: ``sync``. Latency: 1 cycle for writing and for reading, 0 for a lo
 puts a register behind it. Throughput: all three in each cycle.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from amaranth.hdl import Module
@@ -17,6 +18,7 @@ from amaranth.lib.wiring import In, connect, flipped
 from byway.rtl.contract.external import ExternalSignature
 from byway.rtl.contract.model import external
 from byway.rtl.contract.register_table import RegisterTable
+from byway.rtl.contract.tree import Group, Register
 from byway.rtl.translation.window import (
     REQUESTER_BITS,
     WINDOW_BITS,
@@ -33,7 +35,39 @@ BINDINGS = external("manager.binding")
 WINDOWS = external("window.window")
 
 
-class BindingTable(wiring.Component):
+class _LookupTable(wiring.Component):
+    """A register table of `array`, and a `lookup` of its fields by the names of who looks."""
+
+    registers: Any
+    lookup: Any
+
+    def __init__(
+        self, array: Group | Register, lookup: wiring.Signature, *, count: int, number_width: int
+    ):
+        self._array = array
+        self._count = count
+        self._number_width = number_width
+        super().__init__(
+            {"registers": In(ExternalSignature(array, count=count)), "lookup": In(lookup)}
+        )
+
+    def elaborate(self, platform):
+        """The table, and the names of what is found."""
+        m = Module()
+        m.submodules.table = table = RegisterTable(
+            self._array, count=self._count, number_width=self._number_width
+        )
+        connect(m, flipped(self.registers), table.registers)
+        for one, other in self._names(table):
+            m.d.comb += one.eq(other)
+        return m
+
+    def _names(self, table: RegisterTable) -> Iterable[tuple[Any, Any]]:
+        """What is driven, and by what: the number looked up, and the fields found."""
+        raise NotImplementedError
+
+
+class BindingTable(_LookupTable):
     """Which window each requester uses.
 
     Parameters
@@ -54,33 +88,19 @@ class BindingTable(wiring.Component):
         If there is no such number of requesters.
     """
 
-    registers: Any
-    lookup: Any
-
     def __init__(self, *, requesters: int = 2):
         check_requesters(requesters)
-        self.requesters = requesters
         super().__init__(
-            {
-                "registers": In(ExternalSignature(BINDINGS, count=requesters)),
-                "lookup": In(BindingLookupSignature()),
-            }
+            BINDINGS, BindingLookupSignature(), count=requesters, number_width=REQUESTER_BITS
         )
 
-    def elaborate(self, platform):
-        """Name the fields that are found."""
-        m = Module()
-        m.submodules.table = table = RegisterTable(
-            BINDINGS, count=self.requesters, number_width=REQUESTER_BITS
-        )
-        connect(m, flipped(self.registers), table.registers)
-        m.d.comb += table.number.eq(self.lookup.requester)
-        m.d.comb += self.lookup.binding.valid.eq(table.found.valid)
-        m.d.comb += self.lookup.binding.window.eq(table.found.window)
-        return m
+    def _names(self, table):
+        yield table.number, self.lookup.requester
+        yield self.lookup.binding.valid, table.found.valid
+        yield self.lookup.binding.window, table.found.window
 
 
-class WindowTable(wiring.Component):
+class WindowTable(_LookupTable):
     """Where the TCE table of each window lies, and how far it reaches.
 
     Parameters
@@ -101,28 +121,12 @@ class WindowTable(wiring.Component):
         If there is no such number of windows.
     """
 
-    registers: Any
-    lookup: Any
-
     def __init__(self, *, windows: int = 16):
         check_windows(windows)
-        self.windows = windows
-        super().__init__(
-            {
-                "registers": In(ExternalSignature(WINDOWS, count=windows)),
-                "lookup": In(WindowLookupSignature()),
-            }
-        )
+        super().__init__(WINDOWS, WindowLookupSignature(), count=windows, number_width=WINDOW_BITS)
 
-    def elaborate(self, platform):
-        """Name the fields that are found."""
-        m = Module()
-        m.submodules.table = table = RegisterTable(
-            WINDOWS, count=self.windows, number_width=WINDOW_BITS
-        )
-        connect(m, flipped(self.registers), table.registers)
-        m.d.comb += table.number.eq(self.lookup.number)
-        m.d.comb += self.lookup.window.table_base.eq(table.found.table_base_page)
-        m.d.comb += self.lookup.window.entries.eq(table.found.size_entries)
-        m.d.comb += self.lookup.window.enable.eq(table.found.control_enable)
-        return m
+    def _names(self, table):
+        yield table.number, self.lookup.number
+        yield self.lookup.window.table_base, table.found.table_base_page
+        yield self.lookup.window.entries, table.found.size_entries
+        yield self.lookup.window.enable, table.found.control_enable

@@ -2,20 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <utility>
 
 #include "wire_bytes.h"
 
 namespace byway {
 
 template <class Top>
-class GmiiSink {
+class GmiiSink : public WireCollector {
  public:
   static constexpr const char* kName = "gmii";
   static constexpr uint64_t kCyclePs = 8000;
-
-  std::deque<WireBytes> frames;
 
   // A frame is on the wire.
   static bool is_active(const Top& top) { return top.gmii_tx_en; }
@@ -27,17 +23,10 @@ class GmiiSink {
       received_.push_back(top.gmii_txd);
       error_ |= top.gmii_tx_er;
     } else if (!received_.empty()) {
-      frames.push_back({first_, cycle - 1, error_, std::move(received_)});
-      received_ = {};
-      received_.reserve(WireBytes::kLongest);
+      collect(cycle - 1, error_);
       error_ = false;
     }
   }
-
- private:
-  std::vector<uint8_t> received_;
-  uint64_t first_ = 0;
-  bool error_ = false;
 };
 
 }  // namespace byway

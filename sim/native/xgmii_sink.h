@@ -4,20 +4,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
-#include <utility>
 
 #include "wire_bytes.h"
 
 namespace byway {
 
 template <class Top>
-class XgmiiSink {
+class XgmiiSink : public WireCollector {
  public:
   static constexpr const char* kName = "xgmii";
   static constexpr uint64_t kCyclePs = 6400;
-
-  std::deque<WireBytes> frames;
 
   // Something else than Idle is on the wire.
   static bool is_active(const Top& top) { return top.xgmii_txc != 0xff || top.xgmii_txd != kIdles; }
@@ -66,20 +62,16 @@ class XgmiiSink {
   // A frame ended before `place`, from which on there is a gap.
   void finish(uint64_t place, bool whole) {
     deficit_ = ended_ ? std::max<int64_t>(0, deficit_ + kGap - int64_t(first_ - end_)) : 0;
-    bool error = error_ || !whole || deficit_ > kMostDeficit;
-    frames.push_back({first_, place - 1, error, std::move(received_)});
-    received_ = {};
-    received_.reserve(WireBytes::kLongest);
+    collect(place - 1, error_ || !whole || deficit_ > kMostDeficit);
     deficit_ = std::min(deficit_, kMostDeficit);
     end_ = place;
     ended_ = true;
     in_frame_ = false;
   }
 
-  std::vector<uint8_t> received_;
-  uint64_t first_ = 0, end_ = 0;
+  uint64_t end_ = 0;
   int64_t deficit_ = 0;
-  bool in_frame_ = false, ended_ = false, error_ = false;
+  bool in_frame_ = false, ended_ = false;
 };
 
 }  // namespace byway

@@ -6,7 +6,6 @@ packet, as the checksummer gives them.
 """
 
 import random
-import zlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +20,7 @@ from byway.rtl.mac.gmii import GmiiTransmitter
 from byway.rtl.transmit.checksum import Checksummer
 from byway.rtl.transmit.frame_buffer import FrameBuffer
 from byway.sim.bench import get_packet, put_packet, stream_get, stream_put
+from byway.sim.mac_bench import on_the_wire, padded
 
 AGES = 5  # Cycles from a packet's last beat to its insertion, as in the checksummer.
 
@@ -417,9 +417,7 @@ def test_behind_the_checksummer_frames_reach_the_wire_with_their_checksums():
     expected_wire = bytearray()
     for number, frame in enumerate(frames):
         if number != spoilt:
-            padded = frame.ljust(60, b"\0")
-            expected_wire += b"\x55" * 7 + b"\xd5" + padded
-            expected_wire += zlib.crc32(padded).to_bytes(4, "little")
+            expected_wire += on_the_wire(padded(frame))
     assert wire == expected_wire
     assert ends == [(0, 3) if number == spoilt else (1, 0) for number in range(len(frames))]
 

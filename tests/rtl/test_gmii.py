@@ -10,17 +10,18 @@ import zlib
 from dataclasses import dataclass
 
 import pytest
-from amaranth.sim import Simulator
 
 from byway.rtl.mac.gmii import GmiiTransmitter
 from byway.sim.bench import put_packet
+from byway.sim.mac_bench import (
+    always_enabled,
+    on_the_wire,
+    padded,
+    put_dry,
+    sender,
+    watch_transmitter,
+)
 from byway.sim.wire.medium import GAP_BYTES, MINIMUM_BYTES, OVERHEAD_BYTES, PREAMBLE
-
-
-def on_the_wire(packet):
-    """Bytes between two gaps for `packet`."""
-    frame = packet.ljust(MINIMUM_BYTES, b"\0")
-    return PREAMBLE + frame + zlib.crc32(frame).to_bytes(4, "little")
 
 
 @dataclass(frozen=True)
@@ -59,60 +60,21 @@ def bursts_of(cycles):
     return bursts
 
 
-async def always_enabled(ctx, dut):
-    ctx.set(dut.enable, 1)
-
-
 def simulate(source, *, data_width=64, control=always_enabled, tail=30):
-    """Cycles of the wire while `source(ctx, dut)` and `control(ctx, dut)` run.
-
-    Ends `tail` idle cycles after the source, which ends with its last frame taken.
-    """
+    """Cycles of the wire, as `watch_transmitter` keeps them."""
     dut = GmiiTransmitter(data_width=data_width)
-    cycles = []
-    finished = False
-
-    async def feed(ctx):
-        nonlocal finished
-        await source(ctx, dut)
-        finished = True
-
-    async def watch(ctx):
-        outputs = [
-            dut.frame.valid, dut.gmii.txd, dut.gmii.tx_en, dut.gmii.tx_er,
-            dut.busy, dut.sent, dut.sent_bytes,
-        ]  # fmt: skip
-        idle = 0
-        while idle < tail:
-            _clk, _rst, *sampled = await ctx.tick().sample(*outputs)
-            cycles.append(Cycle(*sampled))
-            idle = idle + 1 if finished and not cycles[-1].busy else 0
-
-    async def switch(ctx):
-        await control(ctx, dut)
-
-    simulator = Simulator(dut)
-    simulator.add_clock(8e-9)
-    simulator.add_testbench(feed)
-    simulator.add_testbench(watch)
-    simulator.add_testbench(switch, background=True)
-    simulator.run()
-    return cycles
-
-
-def sender(packets, *, gaps=None):
-    async def source(ctx, dut):
-        for number, packet in enumerate(packets):
-            await put_packet(ctx, dut.frame, packet)
-            if gaps:
-                await ctx.tick().repeat(gaps[number])
-
-    return source
+    outputs = [
+        dut.frame.valid, dut.gmii.txd, dut.gmii.tx_en, dut.gmii.tx_er,
+        dut.busy, dut.sent, dut.sent_bytes,
+    ]  # fmt: skip
+    return watch_transmitter(dut, source, outputs, Cycle, control=control, period_ns=8, tail=tail)
 
 
 def check_wire(cycles, packets, context=""):
     bursts = bursts_of(cycles)
-    assert [burst.data for burst in bursts] == [on_the_wire(packet) for packet in packets], context
+    assert [burst.data for burst in bursts] == [
+        on_the_wire(padded(packet)) for packet in packets
+    ], context
     assert not any(any(burst.errors) for burst in bursts), context
     sent = [cycle.sent_bytes for cycle in cycles if cycle.sent]
     assert sent == [max(MINIMUM_BYTES, len(packet)) for packet in packets], context
@@ -226,21 +188,12 @@ def test_a_source_that_runs_dry_spoils_the_frame_and_nothing_after_it(beats):
 
     async def source(ctx, dut):
         await put_packet(ctx, dut.frame, good[0])
-        for number in range(15):
-            if number == beats:
-                await ctx.tick().repeat(40)
-            chunk = broken[8 * number : 8 * number + 8]
-            ctx.set(dut.frame.payload.data, int.from_bytes(chunk, "little"))
-            ctx.set(dut.frame.payload.count, 8)
-            ctx.set(dut.frame.payload.last, number == 14)
-            ctx.set(dut.frame.valid, 1)
-            await ctx.tick().until(dut.frame.ready)
-            ctx.set(dut.frame.valid, 0)
+        await put_dry(ctx, dut.frame, broken, beats, 40)
         await put_packet(ctx, dut.frame, good[1])
 
     cycles = simulate(source)
     first, spoilt, second = bursts_of(cycles)
-    assert [first.data, second.data] == [on_the_wire(packet) for packet in good]
+    assert [first.data, second.data] == [on_the_wire(padded(packet)) for packet in good]
     assert not any(first.errors + second.errors)
     sent = broken[: 8 * beats]
     assert spoilt.data[:-4] == PREAMBLE + sent

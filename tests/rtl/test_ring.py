@@ -138,14 +138,9 @@ def test_doorbells_move_forward_by_no_more_than_the_size(size_log2, producers, s
 def test_doorbells_keep_within_the_size_of_the_consumer():
     bench = TransmitRingBench()
     status = bench.dut.status
-    entries = request(1).entries() * 16
 
     async def software(ctx):
-        await bench.enable(ctx)
-        await bench.doorbell(ctx, 8)
-        await bench.read(ctx, entries)
-        ctx.set(bench.dut.taken_entries, 1)
-        await bench.pulse(ctx, bench.dut.taken, 3)
+        await bench.hand_on(ctx, 8, 3)
         await bench.doorbell(ctx, 19)
         await ctx.tick().repeat(2)
         assert not ctx.get(status.stopped)

@@ -83,14 +83,10 @@ def test_disabled_ring_is_active_until_all_is_over():
 def test_refused_completion_drops_the_frames_not_yet_handed_on():
     bench = TransmitRingBench()
     dut = bench.dut
-    entries = request(1).entries() * 8
+    request(1).entries() * 8
 
     async def software(ctx):
-        await bench.enable(ctx)
-        await bench.doorbell(ctx, 8)
-        await bench.read(ctx, entries)
-        ctx.set(dut.taken_entries, 1)
-        await bench.pulse(ctx, dut.taken, 2)
+        await bench.hand_on(ctx, 8, 2)
         assert ctx.get(dut.ready)
         await bench.pulse(ctx, dut.refused)
         assert ctx.get(dut.mute)
@@ -115,14 +111,10 @@ def test_refused_completion_drops_the_frames_not_yet_handed_on():
 def test_refused_data_drops_the_frames_not_yet_handed_on_but_writes_completions():
     bench = TransmitRingBench()
     dut = bench.dut
-    entries = request(1).entries() * 8
+    request(1).entries() * 8
 
     async def software(ctx):
-        await bench.enable(ctx)
-        await bench.doorbell(ctx, 8)
-        await bench.read(ctx, entries)
-        ctx.set(dut.taken_entries, 1)
-        await bench.pulse(ctx, dut.taken, 2)
+        await bench.hand_on(ctx, 8, 2)
         await bench.pulse(ctx, dut.data_refused)
         assert not ctx.get(dut.mute)
         assert not ctx.get(dut.ready)
@@ -170,11 +162,7 @@ def test_a_reset_waits_for_what_is_under_way_and_drops_the_rest():
     entries = request(1).entries() * 8
 
     async def software(ctx):
-        await bench.enable(ctx)
-        await bench.doorbell(ctx, 10)
-        await bench.read(ctx, entries)
-        ctx.set(dut.taken_entries, 1)
-        await bench.pulse(ctx, dut.taken)
+        await bench.hand_on(ctx, 10, 1)
         ctx.set(config.reset, 1)
         await ctx.tick()
         ctx.set(config.enable, 0)
@@ -203,14 +191,10 @@ def test_muted_ring_is_active_while_a_frame_of_it_is_being_read():
     """That frame is still taken, and must not be counted in the ring's next life."""
     bench = TransmitRingBench()
     dut = bench.dut
-    entries = request(1).entries() * 8
+    request(1).entries() * 8
 
     async def software(ctx):
-        await bench.enable(ctx)
-        await bench.doorbell(ctx, 2)
-        await bench.read(ctx, entries)
-        ctx.set(dut.taken_entries, 1)
-        await bench.pulse(ctx, dut.taken)
+        await bench.hand_on(ctx, 2, 1)
         ctx.set(dut.reading, 1)
         await bench.pulse(ctx, dut.refused)
         ctx.set(dut.config.enable, 0)

@@ -12,14 +12,22 @@ from collections import deque
 from dataclasses import dataclass
 
 import pytest
-from amaranth.sim import Simulator
 
 from byway.rtl.mac.xgmii import XgmiiTransmitter
-from byway.sim.bench import put_packet, stream_put
+from byway.sim.bench import put_packet
 from byway.sim.board.pins import Pins
 from byway.sim.board.wire_frame import WireFrame, gap_bytes
 from byway.sim.board.xgmii_sink import ERROR, IDLE, START, TERMINATE, XgmiiSink
-from byway.sim.wire.medium import GAP_BYTES, MINIMUM_BYTES, OVERHEAD_BYTES, PREAMBLE
+from byway.sim.mac_bench import (
+    always_enabled,
+    on_the_wire,
+    padded,
+    pause,
+    put_dry,
+    sender,
+    watch_transmitter,
+)
+from byway.sim.wire.medium import GAP_BYTES, OVERHEAD_BYTES, PREAMBLE
 
 LANES = 8
 HALF = 4
@@ -36,15 +44,9 @@ class Character:
 GAP = Character(IDLE, True)
 
 
-def padded(packet):
-    return packet.ljust(MINIMUM_BYTES, b"\0")
-
-
 def characters(packet):
     """What is on the wire for `packet`, from Start to Terminate."""
-    frame = padded(packet)
-    whole = PREAMBLE[1:] + frame + zlib.crc32(frame).to_bytes(4, "little")
-    data = [Character(byte, False) for byte in whole]
+    data = [Character(byte, False) for byte in on_the_wire(padded(packet))[1:]]
     return [Character(START, True), *data, Character(TERMINATE, True)]
 
 
@@ -102,59 +104,25 @@ def run_of(dut, cycles):
     return Run(cycles, wire, list(frames))
 
 
-async def always_enabled(ctx, dut):
-    ctx.set(dut.enable, 1)
-
-
 def simulate(source, *, control=always_enabled, tail=10, data_width=8 * LANES):
-    """What is seen while `source(ctx, dut)` and `control(ctx, dut)` run.
-
-    Ends `tail` idle cycles after the source, which ends with its last frame taken.
-    """
+    """What is seen, of cycles as `watch_transmitter` keeps them."""
     dut = XgmiiTransmitter(data_width=data_width)
-    cycles = []
-    finished = False
-
-    async def feed(ctx):
-        nonlocal finished
-        await source(ctx, dut)
-        finished = True
-
-    async def watch(ctx):
-        outputs = [
-            dut.frame.valid, dut.frame.valid & dut.frame.ready, dut.frame.payload.last,
-            dut.xgmii.txd, dut.xgmii.txc, dut.busy, dut.sent, dut.sent_bytes,
-        ]  # fmt: skip
-        idle = 0
-        while idle < tail:
-            _clk, _rst, *sampled = await ctx.tick().sample(*outputs)
-            cycles.append(Cycle(*sampled))
-            idle = idle + 1 if finished and not cycles[-1].busy else 0
-
-    async def switch(ctx):
-        await control(ctx, dut)
-
-    simulator = Simulator(dut)
-    simulator.add_clock(6.4e-9)
-    simulator.add_testbench(feed)
-    simulator.add_testbench(watch)
-    simulator.add_testbench(switch, background=True)
-    simulator.run()
+    outputs = [
+        dut.frame.valid, dut.frame.valid & dut.frame.ready, dut.frame.payload.last,
+        dut.xgmii.txd, dut.xgmii.txc, dut.busy, dut.sent, dut.sent_bytes,
+    ]  # fmt: skip
+    cycles = watch_transmitter(
+        dut, source, outputs, Cycle, control=control, period_ns=6.4, tail=tail
+    )
     return run_of(dut, cycles)
 
 
-async def pause(ctx, cycles):
-    for _ in range(cycles):
-        await ctx.tick()
+def enabled_sender(packets, *, gaps=()):
+    send = sender(packets, gaps=gaps)
 
-
-def sender(packets, *, gaps=None):
     async def source(ctx, dut):
         await ctx.tick()  # In which it is enabled.
-        for number, packet in enumerate(packets):
-            await put_packet(ctx, dut.frame, packet)
-            if gaps:
-                await pause(ctx, gaps[number])
+        await send(ctx, dut)
 
     return source
 
@@ -191,7 +159,7 @@ def check_back_to_back(run, packets, context=""):
 def test_frames_of_wider_beats_follow_each_other_as_closely(data_width):
     rng = random.Random(data_width)
     packets = [rng.randbytes(length) for length in (*range(14, 100), 60, 60, 1514, 61)]
-    run = simulate(sender(packets), data_width=data_width)
+    run = simulate(enabled_sender(packets), data_width=data_width)
     check_back_to_back(run, packets, f"{data_width} bits")
 
 
@@ -203,7 +171,7 @@ def test_a_frame_of_wider_beats_that_may_not_leave_is_not_busy():
         await pause(ctx, 50)
         ctx.set(dut.enable, 1)
 
-    run = simulate(sender(packets), control=control, data_width=128)
+    run = simulate(enabled_sender(packets), control=control, data_width=128)
     check(run, packets)
     enabled = 50
     assert any(cycle.taken for cycle in run.cycles[:enabled])
@@ -213,7 +181,7 @@ def test_a_frame_of_wider_beats_that_may_not_leave_is_not_busy():
 def test_frames_of_every_small_size_follow_each_other_as_closely_as_they_may():
     rng = random.Random(46)
     packets = [rng.randbytes(size) for size in range(1, 201)]
-    run = simulate(sender(packets))
+    run = simulate(enabled_sender(packets))
     check_back_to_back(run, packets)
     assert {frame.first_lane for frame in run.frames} == {0, 4}
 
@@ -221,7 +189,7 @@ def test_frames_of_every_small_size_follow_each_other_as_closely_as_they_may():
 @pytest.mark.parametrize("residue", range(8))
 def test_mean_gap_is_twelve_bytes_at_every_length(residue):
     packets = [bytes(64 + residue)] * 17
-    run = simulate(sender(packets))
+    run = simulate(enabled_sender(packets))
     check_back_to_back(run, packets)
     gaps = [gap_bytes(*pair, lanes=LANES) for pair in itertools.pairwise(run.frames)]
     assert sum(gaps) == GAP_BYTES * len(gaps)
@@ -234,13 +202,13 @@ def test_any_run_of_frames_is_on_the_wire_to_the_byte(seed):
     rng = random.Random(seed)
     lengths = [rng.choice([1, 59, 60, 61, 62, 63, rng.randint(1, 300)]) for _ in range(60)]
     packets = [rng.randbytes(length) for length in lengths]
-    check_back_to_back(simulate(sender(packets)), packets, f"seed {seed}")
+    check_back_to_back(simulate(enabled_sender(packets)), packets, f"seed {seed}")
 
 
 def test_long_frames_take_their_length_and_twenty_four_bytes():
     rng = random.Random(9014)
     packets = [rng.randbytes(size) for size in (1514, 9014, 1515, 9013, 9216, 1518, 1)]
-    check_back_to_back(simulate(sender(packets)), packets)
+    check_back_to_back(simulate(enabled_sender(packets)), packets)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -249,7 +217,7 @@ def test_a_frame_that_comes_at_any_time_is_in_its_lane_or_sent_at_once(seed):
     packets = [rng.randbytes(rng.randint(1, 90)) for _ in range(60)]
     # Around the end of the gap, where it is decided whether a frame is in time.
     gaps = [rng.choice([0, 0, rng.randint(0, 12), rng.randint(0, 40)]) for _ in packets]
-    run = simulate(sender(packets, gaps=gaps))
+    run = simulate(enabled_sender(packets, gaps=gaps))
     context = f"seed {100 + seed}"
     check(run, packets, context)
     due = 0
@@ -278,7 +246,7 @@ def test_enable_may_fall_and_rise_at_any_time(seed):
             enabled.append(value)
             await ctx.tick()
 
-    run = simulate(sender(packets), control=control)
+    run = simulate(enabled_sender(packets), control=control)
     check(run, packets, f"seed {200 + seed}")
     # A frame starts only if it was enabled a cycle before it could.
     assert all(enabled[frame.first_cycle - LATENCY - 1] for frame in run.frames), (
@@ -291,22 +259,9 @@ def test_nothing_leaves_while_disabled():
         await pause(ctx, 100)
         ctx.set(dut.enable, 1)
 
-    run = simulate(sender([b"later"]), control=control)
+    run = simulate(enabled_sender([b"later"]), control=control)
     check(run, [b"later"])
     assert run.frames[0].first_cycle > 100
-
-
-async def put_dry(ctx, stream, packet, beats, cycles):
-    """Offer `packet` with a pause after some beats."""
-    lengths = [len(packet[at : at + LANES]) for at in range(0, len(packet), LANES)]
-    for number, length in enumerate(lengths):
-        if number == beats:
-            await pause(ctx, cycles)
-        chunk = packet[LANES * number :][:length]
-        last = number == len(lengths) - 1
-        await stream_put(
-            ctx, stream, {"data": int.from_bytes(chunk, "little"), "count": length, "last": last}
-        )
 
 
 @pytest.mark.parametrize("beats", [1, 2, 7, 9])

@@ -1,7 +1,6 @@
 """The board around the adapter: pins in vectors, the register master, and all parts together."""
 
 import random
-import zlib
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from byway.sim.board.board import Board, BoardParameters
 from byway.sim.board.pins import Pin, PinBench, Pins
 from byway.sim.board.register_master import RegisterMaster
 from byway.sim.board_bench import adapter_pins, lay_out, pack, unpack
-from byway.sim.wire.medium import PREAMBLE
+from byway.sim.mac_bench import on_the_wire
 
 DATA = random.Random(5).randbytes(60)
 
@@ -223,8 +222,7 @@ def test_board_shows_quiescence_which_asks_for_nothing(pins):
 
 
 def test_frame_on_the_wire_asks_for_attention(pins):
-    stream = PREAMBLE + DATA + zlib.crc32(DATA).to_bytes(4, "little")
-    wire = [{"gmii_tx_en": 1, "gmii_txd": value} for value in stream]
+    wire = [{"gmii_tx_en": 1, "gmii_txd": value} for value in on_the_wire(DATA)]
     board, _inputs = board_after(pins, [{}, *wire])
     assert not board.attention
     board.tick(0)

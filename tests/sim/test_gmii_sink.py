@@ -1,7 +1,6 @@
 """The far end of the wire takes whole frames for good and nothing else [IEEE 802.3, 3 and 35]."""
 
 import random
-import zlib
 from collections import deque
 
 import pytest
@@ -10,6 +9,7 @@ from byway.sim.board.gmii_sink import GmiiSink
 from byway.sim.board.pins import Pins
 from byway.sim.board.wire_frame import WireFrame
 from byway.sim.board_bench import adapter_pins, pack
+from byway.sim.mac_bench import on_the_wire
 from byway.sim.wire.medium import GAP_BYTES, PREAMBLE
 
 DATA = random.Random(5).randbytes(60)
@@ -33,8 +33,8 @@ class Line:
 
     def frame(self, data: bytes, *, preamble: bytes = PREAMBLE, flip: int = 0, error: int = -1):
         """Send a frame, then a gap; returns it as the sink saw it."""
-        fcs = (zlib.crc32(data) ^ flip).to_bytes(4, "little")
-        for number, value in enumerate(preamble + data + fcs):
+        after_preamble = on_the_wire(data, flip=flip)[len(PREAMBLE) :]
+        for number, value in enumerate(preamble + after_preamble):
             self.byte(value, error=number == error)
         self.gap()
         return self.frames.popleft()

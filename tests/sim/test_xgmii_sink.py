@@ -4,7 +4,6 @@
 """
 
 import random
-import zlib
 from collections import deque
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ import pytest
 from byway.sim.board.pins import Pin, Pins
 from byway.sim.board.wire_frame import WireFrame, gap_bytes
 from byway.sim.board.xgmii_sink import ERROR, IDLE, START, TERMINATE, XgmiiSink
+from byway.sim.mac_bench import on_the_wire
 from byway.sim.wire.medium import PREAMBLE
 
 LANES = 8
@@ -38,7 +38,7 @@ class Line:
 
     def frame(self, data: bytes = DATA, *, flip: int = 0):
         self.control(START)
-        self.data(PREAMBLE[1:] + data + (zlib.crc32(data) ^ flip).to_bytes(4, "little"))
+        self.data(on_the_wire(data, flip=flip)[1:])
         self.control(TERMINATE)
 
     def frames(self) -> list[WireFrame]:
