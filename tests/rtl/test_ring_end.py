@@ -83,7 +83,6 @@ def test_disabled_ring_is_active_until_all_is_over():
 def test_refused_completion_drops_the_frames_not_yet_handed_on():
     bench = TransmitRingBench()
     dut = bench.dut
-    request(1).entries() * 8
 
     async def software(ctx):
         await bench.hand_on(ctx, 8, 2)
@@ -111,7 +110,6 @@ def test_refused_completion_drops_the_frames_not_yet_handed_on():
 def test_refused_data_drops_the_frames_not_yet_handed_on_but_writes_completions():
     bench = TransmitRingBench()
     dut = bench.dut
-    request(1).entries() * 8
 
     async def software(ctx):
         await bench.hand_on(ctx, 8, 2)
@@ -191,7 +189,6 @@ def test_muted_ring_is_active_while_a_frame_of_it_is_being_read():
     """That frame is still taken, and must not be counted in the ring's next life."""
     bench = TransmitRingBench()
     dut = bench.dut
-    request(1).entries() * 8
 
     async def software(ctx):
         await bench.hand_on(ctx, 2, 1)
