@@ -106,8 +106,11 @@ class TranslatorBench:
         under_way = deque()
         ctx.set(dut.walk.ready, 1)
         while True:
-            _edge, _reset, valid, walk = await ctx.tick().sample(dut.walk.valid, dut.walk.payload)
+            _edge, _reset, valid, walk, idle = await ctx.tick().sample(
+                dut.walk.valid, dut.walk.payload, dut.idle
+            )
             now = self.cycle
+            assert not (idle and (valid or under_way)), "at rest while a walk is under way"
             if valid:
                 place = divmod(walk.place, 512)
                 self.walks.append((*place, walk.user))

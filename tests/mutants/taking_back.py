@@ -67,7 +67,7 @@ MUTANTS = [
         _TRANSLATOR,
         "[prefetcher.proposal.valid, ~waiting.empty, ~walks.idle]",
         "[prefetcher.proposal.valid, ~waiting.empty]",
-        "tests/formal/test_tables.py::test_the_translator_is_not_at_rest_while_a_walk_is_under_way",
+        "tests/rtl/test_translator_ahead.py::test_a_stream_has_its_next_pages_walked_for_ahead_of_use[1]",
     ),
     Mutant(
         "the translator seems at rest while a request is in its first stage",
