@@ -7,12 +7,12 @@ the hosted driver asks for those that it wants (step 640), and the stack uses wh
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["AdvancedFunctions", "named_by"]
+__all__ = ["AdvancedFunctions", "IpOffloads", "SuperFrameLimits", "named_by"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdvancedFunctions:
-    """What an adapter has, what is offered, wanted or granted: the base of all that tells of it.
+class IpOffloads:
+    """The functions that LoPAR's offload buffers have flags for.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ class AdvancedFunctions:
     @property
     def functions(self) -> dict[str, bool]:
         """Each function by its name."""
-        return named_by(self)
+        return named_by(self, IpOffloads)
 
-    def missing(self, wanted: "AdvancedFunctions") -> list[str]:
+    def missing(self, wanted: "IpOffloads") -> list[str]:
         """Names of the functions that are `wanted` and not here."""
         have = self.functions
         return [
-            name for name, is_wanted in wanted.functions.items() if is_wanted and not have[name]
+            name for name, is_wanted in wanted.functions.items() if is_wanted and not have.get(name)
         ]
 
-    def common(self, other: "AdvancedFunctions") -> dict[str, bool]:
-        """The functions that are here and in `other`."""
+    def common(self, other: "IpOffloads") -> dict[str, bool]:
+        """The functions that are here, and whether they are in `other` too."""
         have = other.functions
-        return {name: is_here and have[name] for name, is_here in self.functions.items()}
+        return {name: is_here and have.get(name, False) for name, is_here in self.functions.items()}
 
     @property
     def large_send_unchecked(self) -> bool:
@@ -56,6 +56,46 @@ class AdvancedFunctions:
         return (self.large_send_v4 and not v4) or (self.large_send_v6 and not self.checksum_tcp_v6)
 
 
-def named_by(source: Any) -> dict[str, bool]:
-    """The functions as attributes of `source` tell them: of a register, for one."""
-    return {field.name: bool(getattr(source, field.name)) for field in fields(AdvancedFunctions)}
+@dataclass(frozen=True, kw_only=True)
+class AdvancedFunctions(IpOffloads):
+    """What an adapter has, what is offered, wanted or granted: the base of all that tells of it.
+
+    Parameters
+    ----------
+    udp_segmentation : bool
+        Cuts UDP super-frames into datagrams, over IPv4 and IPv6. Implies the checksums of their
+        headers.
+    """
+
+    udp_segmentation: bool = False
+
+    @property
+    def functions(self) -> dict[str, bool]:
+        """Each function by its name."""
+        return named_by(self)
+
+
+def named_by(source: Any, kind: type[IpOffloads] = AdvancedFunctions) -> dict[str, bool]:
+    """The functions of `kind` as attributes of `source` tell them: of a register, for one."""
+    return {field.name: bool(getattr(source, field.name)) for field in fields(kind)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuperFrameLimits:
+    """Bytes of the longest IP packet that a super-frame may be.
+
+    Parameters
+    ----------
+    large_send_v4, large_send_v6, udp_segmentation : int
+        For each function that cuts them; 0 for one that there is not.
+    """
+
+    large_send_v4: int = 0
+    large_send_v6: int = 0
+    udp_segmentation: int = 0
+
+    def of(self, *, ipv6: bool, udp: bool) -> int:
+        """The limit of a super-frame of UDP or else of TCP, of either version of IP."""
+        if udp:
+            return self.udp_segmentation
+        return self.large_send_v6 if ipv6 else self.large_send_v4

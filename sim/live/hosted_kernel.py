@@ -8,11 +8,13 @@ A frame waits in the kernel, not here, while the device has no room: back-pressu
 sender as it would from hardware.
 """
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, replace
 
 from byway.sim.live.kernel_offload import Described, describe, tap_offloads
+from byway.sim.live.software_segments import software_segments
 from byway.sim.wire.tap import Tap, TapOffload
+from byway.sim.wire.virtio_net import Gso
 from byway.sw.manager.memory import PAGE_SIZE, PartitionMemory
 from byway.sw.stack.buffer_ring import BufferRing
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, NetworkDevice
@@ -31,7 +33,8 @@ class KernelCounts:
     Attributes
     ----------
     sent, super_frames : int
-        Frames that the kernel sent, and those among them that the adapter is to cut.
+        Frames that the kernel sent, and those among them that the adapter is to cut. What is cut
+        by CPU counts as its segments.
     checksums_by_cpu : int
         Checksums that the kernel left to its device and that the adapter does not have.
     malformed : int
@@ -64,7 +67,7 @@ class HostedKernel:
     outcomes : Counter
         Frames that the device has ended, by outcome.
     offloads : TapOffload
-        What the kernel may leave to the device.
+        What the kernel may leave to the device, and knows to.
     """
 
     def __init__(self, tap: Tap, device: NetworkDevice, memory: PartitionMemory):
@@ -72,11 +75,11 @@ class HostedKernel:
         self.counts = KernelCounts()
         self.outcomes: Counter[FrameOutcome] = Counter()
         self._device = device
+        self._waiting: deque[Described] = deque()
         address = memory.allocate(_RING_BYTES, align=PAGE_SIZE)
         self._ring = BufferRing(memory, address, _RING_BYTES)
         self._mapping = device.map(address, _RING_BYTES)
-        self.offloads: TapOffload = tap_offloads(device.features)
-        tap.offer(self.offloads)
+        self.offloads: TapOffload = tap.offer(tap_offloads(device.features))
         device.attach(self)
 
     @property
@@ -89,25 +92,41 @@ class HostedKernel:
         frames: list[Frame] = []
         room = self._device.free_entries
         while len(frames) < room and self._ring.room(_LONGEST_FRAME):
-            read = self.tap.read()
-            if read is None:
+            if self._waiting:
+                frames.append(self._frame(self._waiting.popleft()))
+            elif not self._read():
                 break
-            header, frame = read
-            try:
-                described = describe(frame, header, self._device.features)
-            except ValueError:
-                self.counts.malformed += 1
-                continue
-            frames.append(self._frame(described))
         if frames:
             taken = self._device.transmit(frames)
             assert taken == len(frames), "a device takes as many frames as it says"
         return bool(frames)
 
+    def _read(self) -> bool:
+        """Take from the kernel what it sends next, if it makes sense; False if there is nothing."""
+        read = self.tap.read()
+        if read is None:
+            return False
+        header, frame = read
+        features = self._device.features
+        try:
+            whole = describe(frame, header, features)
+            if not whole.offload.is_super_frame or whole.offload.mss >= features.minimum_mss:
+                self._waiting.append(whole)
+            else:
+                single = replace(header, gso=Gso.NONE, mss=0)
+                field = header.checksum_start + header.checksum_offset
+                self._waiting.extend(
+                    describe(segment, single, features)
+                    for segment in software_segments(whole, field)
+                )
+        except ValueError:
+            self.counts.malformed += 1
+        return True
+
     def _frame(self, described: Described) -> Frame:
         counts = self.counts
         counts.sent += 1
-        counts.super_frames += described.offload.large_send
+        counts.super_frames += described.offload.is_super_frame
         counts.checksums_by_cpu += described.by_cpu
         header = described.frame[: described.header_length]
         payload = described.frame[described.header_length :]

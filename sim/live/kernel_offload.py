@@ -25,14 +25,20 @@ _HOP_BY_HOP, _DESTINATION_OPTIONS = 0, 60
 _TCP, _UDP = 6, 17
 _CHECKSUM_OFFSET = {_TCP: 16, _UDP: 6}
 _LEAST_HEADER = {_TCP: 20, _UDP: 8}
-_LARGE_SEND = {_IPV4: Gso.TCPV4, _IPV6: Gso.TCPV6}
+#: How a kernel names super-frames, by version of IP and protocol.
+_SUPER_FRAMES = {
+    (_IPV4, _TCP): Gso.TCPV4,
+    (_IPV6, _TCP): Gso.TCPV6,
+    (_IPV4, _UDP): Gso.UDP_L4,
+    (_IPV6, _UDP): Gso.UDP_L4,
+}
 
 
 def tap_offloads(features: Features) -> TapOffload:
     """What a kernel may leave to a device with `features`.
 
-    A kernel leaves large send only to a device that has checksums, and a checksum of any protocol
-    to one that has any.
+    A kernel leaves segmentation only to a device that has checksums, and a checksum of any protocol
+    to one that has any. That of UDP is for both versions of IP or for none.
     """
     offloads = TapOffload(0)
     checksums = features.checksum_tcp or features.checksum_udp
@@ -43,6 +49,8 @@ def tap_offloads(features: Features) -> TapOffload:
             offloads |= TapOffload.TSO4 | TapOffload.TSO_ECN
         if features.large_send_v6:
             offloads |= TapOffload.TSO6 | TapOffload.TSO_ECN
+        if features.udp_segmentation:
+            offloads |= TapOffload.USO4 | TapOffload.USO6
     return offloads
 
 
@@ -103,16 +111,18 @@ def describe(frame: bytes, header: VirtioNetHeader, features: Features) -> Descr
     offload = Offload(
         ipv6=ipv6,
         checksum_tcp=protocol == _TCP and not is_super_frame,
-        checksum_udp=protocol == _UDP,
+        checksum_udp=protocol == _UDP and not is_super_frame,
         mss=header.mss if is_super_frame else 0,
+        udp_segmentation=protocol == _UDP and is_super_frame,
         l2_length=l2_length,
         l3_length=l4 - l2_length,
         l4_length=l4_length,
     )
     is_granted = known and not features.missing(offload.functions)
     if is_super_frame:
-        of_kind = header.gso is _LARGE_SEND.get(ethertype) and protocol == _TCP and header.mss
-        if not (of_kind and is_granted):
+        of_kind = header.gso is _SUPER_FRAMES.get((ethertype, protocol or 0)) and header.mss
+        longest = features.super_frames.of(ipv6=ipv6, udp=offload.udp_segmentation)
+        if not (of_kind and is_granted and len(frame) - l2_length <= longest):
             raise ValueError(f"a super-frame of the kind {header.gso.name}, which was not offered")
     elif not is_granted:
         summed = _with_checksum(frame, l4, l4 + header.checksum_offset)

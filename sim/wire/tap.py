@@ -37,6 +37,10 @@ class TapOffload(IntFlag):
     USO6 = 0x40
 
 
+#: What a kernel knows since Linux 6.2.
+_UDP_SEGMENTATION = TapOffload.USO4 | TapOffload.USO6
+
+
 class Tap:
     """A new TAP device in the network namespace of the calling thread.
 
@@ -68,9 +72,20 @@ class Tap:
         """The file to wait for, readable when the kernel has sent a frame."""
         return self._file
 
-    def offer(self, offloads: TapOffload) -> None:
-        """Let the kernel leave these, and only these, to the device."""
-        fcntl.ioctl(self._file, _TUNSETOFFLOAD, int(offloads))
+    def offer(self, offloads: TapOffload) -> TapOffload:
+        """Let the kernel leave these, and only these, to the device; returns those that it knows.
+
+        A kernel before Linux 6.2 cuts its datagrams itself.
+        """
+        try:
+            fcntl.ioctl(self._file, _TUNSETOFFLOAD, int(offloads))
+        except OSError as error:
+            known = offloads & ~_UDP_SEGMENTATION
+            if error.errno != errno.EINVAL or known == offloads:
+                raise
+            fcntl.ioctl(self._file, _TUNSETOFFLOAD, int(known))
+            return known
+        return offloads
 
     def set_carrier(self, up: bool) -> None:
         """Tell the kernel whether the device has a link."""

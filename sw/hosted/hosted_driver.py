@@ -240,17 +240,16 @@ class HostedDriver:
     def _begin(self, granted: Granted) -> None:
         """Begin to work with what was granted."""
         assert self._completion_queues is not None
-        offloads = granted.offloads
         self.granted = granted
         self.features = Features(
             mac=granted.mac,
             mtu=granted.maximum_frame - _ETHERNET_HEADER,
-            maximum_large_send_v4=granted.maximum_large_send if offloads.large_send_v4 else 0,
-            maximum_large_send_v6=granted.maximum_large_send if offloads.large_send_v6 else 0,
+            super_frames=granted.super_frames,
+            minimum_mss=granted.minimum_mss,
             maximum_fragments=granted.maximum_fragments,
             maximum_header=granted.maximum_frame,
             vlan_insertion=granted.vlan_insertion,
-            **offloads.functions,
+            **granted.offloads.functions,
         )
         buffers = self._receive_memory(granted.receive_buffers * granted.receive_buffer_bytes)
         needed = sum(pages_of(mapping.ioba, mapping.length) for mapping in self._grants.table)

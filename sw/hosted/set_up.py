@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
 from byway.sw.vnic.capabilities import Capability
 from byway.sw.vnic.codes import VnicReturnCode
 from byway.sw.vnic.commands import (
@@ -41,7 +42,7 @@ _ETHERNET_HEADER = 14
 
 _EXCHANGE_BYTES = 256
 
-_EVERY_OFFLOAD = IpOffloadControl(**dict.fromkeys(IpOffloadControl().functions, True))
+_EVERY_OFFLOAD = AdvancedFunctions(**dict.fromkeys(AdvancedFunctions().functions, True))
 
 _QUERIED = (
     Capability.MAX_TX_QUEUES,
@@ -53,7 +54,12 @@ _QUERIED = (
     Capability.MAX_MTU,
     Capability.VLAN_HEADER_INSERTION,
     Capability.MAX_TX_SG_ENTRIES,
+    Capability.MAX_UDP_SEGMENTATION,
+    Capability.MIN_MSS,
 )
+
+_DISPENSABLE = frozenset({Capability.REQ_UDP_SEGMENTATION})
+"""What the device does without if it is not granted."""
 
 Script = Generator[Sequence[Message], list[Any], "Granted"]
 """Yields commands to send, and is sent their responses."""
@@ -75,14 +81,14 @@ class Wishes:
         Bytes of the longest IP packet on the wire.
     transmit_entries, receive_buffers : int
         Elements of the submission queue; receive buffers.
-    offloads : IpOffloadControl
+    offloads : AdvancedFunctions
         Functions to enable where they are offered.
     """
 
     mtu: int = 1500
     transmit_entries: int = 1024
     receive_buffers: int = 128
-    offloads: IpOffloadControl = _EVERY_OFFLOAD
+    offloads: AdvancedFunctions = _EVERY_OFFLOAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +105,12 @@ class Granted:
         Most fragments of a frame.
     vlan_insertion : bool
         VLAN tags are inserted.
-    offloads : IpOffloadControl
+    offloads : AdvancedFunctions
         Functions enabled.
-    maximum_large_send : int
-        Bytes of the longest IP packet of a super-frame.
+    super_frames : SuperFrameLimits
+        How long super-frames may be.
+    minimum_mss : int
+        Least MSS of a super-frame, in bytes.
     submission, receive_add : int
         Handles of the server's queues.
     receive_buffer_bytes : int
@@ -120,8 +128,9 @@ class Granted:
     maximum_frame: int
     maximum_fragments: int
     vlan_insertion: bool
-    offloads: IpOffloadControl
-    maximum_large_send: int
+    offloads: AdvancedFunctions
+    super_frames: SuperFrameLimits
+    minimum_mss: int
     submission: int
     receive_add: int
     receive_buffer_bytes: int
@@ -180,9 +189,9 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
     for _ in range(_LOGIN_ATTEMPTS):
         offered = yield from _query()
         granted = yield from _request(offered, wishes)
-        offloads, maximum_large_send = IpOffloadControl(), 0
+        control, maximum_large_send = IpOffloadControl(), 0
         if offered[Capability.TCP_IP_OFFLOAD]:
-            offloads, maximum_large_send = yield from _enable_offloads(port, wishes)
+            control, maximum_large_send = yield from _enable_offloads(port, wishes)
         response = yield from _log_in(port, granted)
         if response is not None:
             break
@@ -201,10 +210,15 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
         maximum_frame=granted[Capability.REQ_MTU],
         maximum_fragments=max(1, offered[Capability.MAX_TX_SG_ENTRIES]),
         vlan_insertion=bool(offered[Capability.VLAN_HEADER_INSERTION]),
-        offloads=offloads,
-        maximum_large_send=(
-            maximum_large_send if offloads.large_send_v4 or offloads.large_send_v6 else 0
+        offloads=AdvancedFunctions(
+            udp_segmentation=granted[Capability.REQ_UDP_SEGMENTATION] > 0, **control.functions
         ),
+        super_frames=SuperFrameLimits(
+            large_send_v4=maximum_large_send if control.large_send_v4 else 0,
+            large_send_v6=maximum_large_send if control.large_send_v6 else 0,
+            udp_segmentation=granted[Capability.REQ_UDP_SEGMENTATION],
+        ),
+        minimum_mss=max(1, offered[Capability.MIN_MSS]),
         submission=response.transmit_submission[0],
         receive_add=response.receive_add[0],
         receive_buffer_bytes=response.receive_sizes[0],
@@ -247,7 +261,10 @@ def _request(offered: _Numbers, wishes: Wishes) -> _Step:
         ),
         Capability.REQ_MTU: min(wishes.mtu + _ETHERNET_HEADER, offered[Capability.MAX_MTU]),
     }
-    granted: dict[Capability, int] = {}
+    if wishes.offloads.udp_segmentation and offered[Capability.MAX_UDP_SEGMENTATION]:
+        longest = offered[Capability.MAX_UDP_SEGMENTATION]
+        open_requests[Capability.REQ_UDP_SEGMENTATION] = longest
+    granted = dict.fromkeys(_DISPENSABLE, 0)
     for _ in range(_REQUEST_ATTEMPTS):
         requests = [RequestCapability(name, number) for name, number in open_requests.items()]
         answers = yield requests
@@ -256,6 +273,8 @@ def _request(offered: _Numbers, wishes: Wishes) -> _Step:
                 granted[capability] = open_requests.pop(capability)
             elif answer.rc == VnicReturnCode.PARTIAL_SUCCESS and answer.number:
                 open_requests[capability] = answer.number
+            elif capability in _DISPENSABLE:
+                del open_requests[capability]
             else:
                 raise SetUpError(f"{capability.name} was refused: {_name(answer.rc)}")
         if not open_requests:
@@ -268,7 +287,7 @@ def _enable_offloads(port: SetUpPort, wishes: Wishes) -> _Step:
     (answer,) = yield [QueryIpOffload(IpOffloadQuery.SIZE, port.exchange_ioba)]
     _demand(answer, "the query of offloads")
     offered = IpOffloadQuery.unpack(port.read(IpOffloadQuery.SIZE))
-    control = IpOffloadControl(**wishes.offloads.common(offered))
+    control = IpOffloadControl(**offered.common(wishes.offloads))
     # Large send needs the checksums that it implies.
     ipv4 = control.checksum_ipv4 and control.checksum_tcp
     control = replace(

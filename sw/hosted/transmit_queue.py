@@ -167,9 +167,10 @@ def _flags(offload: Offload) -> TransmitFlag:
     flags = TransmitFlag.COMPLETION
     if offload.l2_length > _ETHERNET_HEADER:
         flags |= TransmitFlag.VLAN_PRESENT
-    if offload.large_send:
-        flags |= TransmitFlag.LARGE_SEND | TransmitFlag.TCP
-    if offload.any:
+    if offload.is_super_frame:
+        flags |= TransmitFlag.LARGE_SEND
+        flags |= TransmitFlag.UDP if offload.udp_segmentation else TransmitFlag.TCP
+    if offload.by_protocol:
         flags |= TransmitFlag.CHECKSUM
         flags |= TransmitFlag.IPV6 if offload.ipv6 else TransmitFlag.IPV4
     if offload.checksum_tcp:

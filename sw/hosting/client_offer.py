@@ -2,13 +2,15 @@
 
 This is the query of step 630: nothing is offered that the adapter does not have. Scatter/gather and
 VLAN tag insertion need no requests of their own, because LoPAR makes their capabilities query-only:
-they come with the login. Large send is granted only together with the two checksums it implies.
+they come with the login. Large send is granted only together with the two checksums it implies; UDP
+segmentation, an extension with a request of its own, brings those it implies with it.
 
 The MTU of a virtual NIC counts the Ethernet header, as Linux has it (LoPAR does not say).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from byway.sw.functions import IpOffloads, SuperFrameLimits, named_by
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.transmit_request import RingOffloads
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
@@ -18,6 +20,9 @@ from byway.sw.vnic.descriptors import fragments_in
 from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
 
 __all__ = ["ClientOffer"]
+
+#: Tells what was granted of a settable capability.
+_Granted = Callable[[Capability], int]
 
 _MINIMUM_MTU = 14 + 68
 _MINIMUM_ENTRIES, _MAXIMUM_ENTRIES = 64, 2048
@@ -65,16 +70,15 @@ class ClientOffer:
             Capability.VLAN_HEADER_INSERTION: int(self._adapter.offloads.vlan_insertion),
             Capability.MAX_TX_SG_ENTRIES: self._fragments(),
             Capability.TX_RX_DESC_REQ: HeaderDescriptorRequest.every_frame(wanted),
+            Capability.MAX_UDP_SEGMENTATION: self._adapter.super_frames.udp_segmentation,
+            Capability.MIN_MSS: self._adapter.minimum_mss,
         }
 
     def ip_offload(self) -> IpOffloadQuery:
         """Return the offloads that the adapter has."""
-        adapter = self._adapter
-        longest = adapter.maximum_large_send_v4, adapter.maximum_large_send_v6
         return IpOffloadQuery(
-            # The query has one limit for both versions.
-            maximum_large_send=min(filter(None, longest), default=0),
-            **adapter.offloads.functions,
+            maximum_large_send=self._maximum_large_send,
+            **named_by(self._adapter.offloads, IpOffloads),
         )
 
     def judge(self, wanted: IpOffloadControl) -> VnicReturnCode:
@@ -85,12 +89,22 @@ class ClientOffer:
             return VnicReturnCode.PARAMETER
         return VnicReturnCode.SUCCESS
 
-    def ring_offloads(self, granted: IpOffloadControl) -> RingOffloads:
+    def ring_offloads(self, control: IpOffloadControl, granted: _Granted) -> RingOffloads:
         """Return the offloads of the ring of a client that was granted these."""
         return RingOffloads(
             scatter_gather=self._fragments() > 1,
             vlan_insertion=self._adapter.offloads.vlan_insertion,
-            **granted.functions,
+            udp_segmentation=granted(Capability.REQ_UDP_SEGMENTATION) > 0,
+            **control.functions,
+        )
+
+    def super_frames(self, control: IpOffloadControl, granted: _Granted) -> SuperFrameLimits:
+        """Return how long the super-frames of such a client may be."""
+        longest = self._maximum_large_send
+        return SuperFrameLimits(
+            large_send_v4=longest if control.large_send_v4 else 0,
+            large_send_v6=longest if control.large_send_v6 else 0,
+            udp_segmentation=granted(Capability.REQ_UDP_SEGMENTATION),
         )
 
     @staticmethod
@@ -102,6 +116,12 @@ class ClientOffer:
         """Return the firmware level under the keyword by which Linux finds it."""
         level = f"byway {self._adapter.version}".encode()
         return b"RM" + bytes((len(level),)) + level
+
+    @property
+    def _maximum_large_send(self) -> int:
+        """The limit that QUERY_IP_OFFLOAD tells: one for both versions of IP."""
+        limits = self._adapter.super_frames
+        return min(filter(None, (limits.large_send_v4, limits.large_send_v6)), default=0)
 
     def _fragments(self) -> int:
         if not self._adapter.offloads.scatter_gather:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from byway.sw.functions import SuperFrameLimits
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.client_maps import ClientMaps
 from byway.sw.hosting.receive_service import ReceiveService
@@ -52,6 +53,8 @@ class Agreement:
         Bytes of the longest frame on the wire, without VLAN tag.
     offloads : RingOffloads
         Granted to its ring.
+    super_frames : SuperFrameLimits
+        How long super-frames may be.
     transmit_completion, receive_completion : int
         Handles of the client's queues.
     """
@@ -60,6 +63,7 @@ class Agreement:
     receive_entries: int
     maximum_frame: int
     offloads: RingOffloads
+    super_frames: SuperFrameLimits
     transmit_completion: int
     receive_completion: int
 
@@ -125,6 +129,7 @@ class DataPath:
             queue=self._submission,
             send=partial(port.sender.send, agreement.transmit_completion),
             maximum_frame=agreement.maximum_frame,
+            super_frames=agreement.super_frames,
             statistics=self.statistics,
         )
         self._receive = ReceiveService(

@@ -17,7 +17,7 @@ from byway.sw.contract.registers import (
     IdentityVersion,
     RingStopReason,
 )
-from byway.sw.functions import named_by
+from byway.sw.functions import SuperFrameLimits, named_by
 from byway.sw.hosting.transmit_request import RingOffloads
 from byway.sw.manager.adapter_sharing import AdapterAssignment, HardwareError
 from byway.sw.manager.memory import PartitionMemory
@@ -44,8 +44,10 @@ class AdapterCapabilities:
     maximum_frame, maximum_header, maximum_fragments : int
         Bytes of the longest single frame, bytes of the longest header of a super-frame, most
         fragments of a frame.
-    maximum_large_send_v4, maximum_large_send_v6 : int
-        Bytes of the longest IP packet of a super-frame; 0 without large send.
+    super_frames : SuperFrameLimits
+        How long super-frames may be.
+    minimum_mss : int
+        Least MSS of a super-frame, in bytes.
     minimum_ring_log2, maximum_ring_log2 : int
         Range of the size of a ring, as powers of two.
     """
@@ -56,8 +58,8 @@ class AdapterCapabilities:
     maximum_frame: int
     maximum_header: int
     maximum_fragments: int
-    maximum_large_send_v4: int
-    maximum_large_send_v6: int
+    super_frames: SuperFrameLimits
+    minimum_mss: int
     minimum_ring_log2: int
     maximum_ring_log2: int
 
@@ -124,6 +126,8 @@ def _query(identity: IdentityPage) -> AdapterCapabilities:
     functions = identity.capabilities.read()
     frames = identity.frame_limits.read()
     sizes = identity.ring_limits.read()
+    longest_v4 = identity.large_send_v4.read().maximum_packet
+    longest_v6 = identity.large_send_v6.read().maximum_packet
     return AdapterCapabilities(
         version=f"{version.major}.{version.minor}.{version.patch}",
         rings=identity.geometry.read().rings,
@@ -135,12 +139,13 @@ def _query(identity: IdentityPage) -> AdapterCapabilities:
         maximum_frame=frames.maximum_frame,
         maximum_header=frames.maximum_header,
         maximum_fragments=frames.maximum_fragments,
-        maximum_large_send_v4=(
-            identity.large_send_v4.read().maximum_packet if functions.large_send_v4 else 0
+        super_frames=SuperFrameLimits(
+            large_send_v4=longest_v4 if functions.large_send_v4 else 0,
+            large_send_v6=longest_v6 if functions.large_send_v6 else 0,
+            # A datagram is no longer than IPv4 can tell, over IPv6 neither.
+            udp_segmentation=min(longest_v4, longest_v6) if functions.udp_segmentation else 0,
         ),
-        maximum_large_send_v6=(
-            identity.large_send_v6.read().maximum_packet if functions.large_send_v6 else 0
-        ),
+        minimum_mss=identity.mss_limits.read().minimum_mss,
         minimum_ring_log2=sizes.minimum_size_log2,
         maximum_ring_log2=sizes.maximum_size_log2,
     )

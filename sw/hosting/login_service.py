@@ -142,7 +142,8 @@ class LoginService:
             transmit_entries=granted(Capability.REQ_TX_ENTRIES_PER_SUBCRQ),
             receive_entries=granted(Capability.REQ_RX_ADD_ENTRIES_PER_SUBCRQ),
             maximum_frame=granted(Capability.REQ_MTU),
-            offloads=self._offer.ring_offloads(self._control),
+            offloads=self._offer.ring_offloads(self._control, granted),
+            super_frames=self._offer.super_frames(self._control, granted),
             transmit_completion=login.transmit_completion[0],
             receive_completion=login.receive_completion[0],
         )

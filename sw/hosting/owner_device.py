@@ -58,8 +58,8 @@ class OwnerDevice:
         self.features = Features(
             mac=mac,
             mtu=min(mtu, adapter.maximum_frame - _ETHERNET_HEADER),
-            maximum_large_send_v4=adapter.maximum_large_send_v4,
-            maximum_large_send_v6=adapter.maximum_large_send_v6,
+            super_frames=adapter.super_frames,
+            minimum_mss=adapter.minimum_mss,
             maximum_fragments=adapter.maximum_fragments if offloads.scatter_gather else 1,
             maximum_header=mtu + _ETHERNET_HEADER,
             vlan_insertion=offloads.vlan_insertion,
@@ -161,18 +161,18 @@ class OwnerDevice:
 
 def _request(outgoing: Outgoing) -> TransmitRequest:
     offload = outgoing.frame.offload
-    large = offload.large_send
-    any_checksum = offload.checksum_ipv4 or offload.checksum_tcp or offload.checksum_udp or large
+    is_cut = offload.is_super_frame
     l4_offset = offload.l2_length + offload.l3_length
     return TransmitRequest(
         fragments=tuple(DmaFragment(piece.ioba, piece.length) for piece in outgoing.pieces),
-        ipv6=offload.ipv6 and any_checksum,
-        checksum_ipv4=offload.checksum_ipv4 or (large and not offload.ipv6),
-        checksum_tcp=offload.checksum_tcp or large,
-        checksum_udp=offload.checksum_udp,
+        ipv6=offload.ipv6 and offload.by_protocol,
+        checksum_ipv4=offload.checksum_ipv4 or (is_cut and not offload.ipv6),
+        checksum_tcp=offload.checksum_tcp or offload.large_send,
+        checksum_udp=offload.checksum_udp or offload.udp_segmentation,
         mss=offload.mss,
+        udp_segmentation=offload.udp_segmentation,
         vlan_tag=offload.vlan_tag,
-        ip_offset=offload.l2_length if any_checksum else 0,
-        l4_offset=l4_offset if any_checksum else 0,
-        header_length=l4_offset + offload.l4_length if large else 0,
+        ip_offset=offload.l2_length if offload.by_protocol else 0,
+        l4_offset=l4_offset if offload.by_protocol else 0,
+        header_length=l4_offset + offload.l4_length if is_cut else 0,
     )

@@ -50,7 +50,9 @@ class TransmitRequest:
     checksum_ipv4, checksum_tcp, checksum_udp : bool
         Checksums to insert.
     mss : int
-        Large send: payload bytes of each segment but the last; 0 for a single frame.
+        Of a super-frame: payload bytes of each segment but the last; 0 for a single frame.
+    udp_segmentation : bool
+        The super-frame is of UDP, and not of TCP.
     vlan_tag : int or None
         Tag control information of a VLAN tag to insert; None for no tag.
     ip_offset, l4_offset, header_length : int
@@ -64,6 +66,7 @@ class TransmitRequest:
     checksum_tcp: bool = False
     checksum_udp: bool = False
     mss: int = 0
+    udp_segmentation: bool = False
     vlan_tag: int | None = None
     ip_offset: int = 0
     l4_offset: int = 0
@@ -101,7 +104,8 @@ class TransmitRequest:
             checksum_ipv4=self.checksum_ipv4,
             checksum_tcp=self.checksum_tcp,
             checksum_udp=self.checksum_udp,
-            large_send=self.mss > 0,
+            large_send=self.mss > 0 and not self.udp_segmentation,
+            udp_segmentation=self.udp_segmentation,
             correlator=correlator,
             insert_vlan=self.vlan_tag is not None,
             vlan_tag=self.vlan_tag or 0,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from byway.sw.contract.records import Completion, TransmitStatus
-from byway.sw.functions import AdvancedFunctions
+from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
 from byway.sw.hosting.adapter_driver import is_multicast
 from byway.sw.hosting.client_maps import ClientMaps
 from byway.sw.hosting.transmit_request import DmaFragment, RingOffloads, TransmitRequest
@@ -55,7 +55,7 @@ _ANSWERS = {
 class _Asked:
     """What a frame asks for: of its protocols only those that something is to be done with."""
 
-    large_send: bool
+    is_super_frame: bool
     ipv4: bool
     ipv6: bool
     tcp: bool
@@ -69,7 +69,7 @@ class _Asked:
         large = bool(frame.flags & TransmitFlag.LARGE_SEND)
         checksum = large or bool(frame.flags & TransmitFlag.CHECKSUM)
         return cls(
-            large_send=large,
+            is_super_frame=large,
             ipv4=checksum and bool(frame.flags & TransmitFlag.IPV4),
             ipv6=checksum and bool(frame.flags & TransmitFlag.IPV6),
             tcp=checksum and bool(frame.flags & TransmitFlag.TCP),
@@ -79,13 +79,19 @@ class _Asked:
             mss=frame.mss,
         )
 
+    @property
+    def udp_segmentation(self) -> bool:
+        """Whether the frame is a super-frame of UDP."""
+        return self.is_super_frame and self.udp and not self.tcp
+
     def unsupported(self, granted: RingOffloads) -> bool:
         """Whether the frame asks for what was not granted."""
         version = "_v6" if self.ipv6 else ""
         wanted = {
-            f"large_send{version or '_v4'}": self.large_send,
+            f"large_send{version or '_v4'}": self.is_super_frame and not self.udp_segmentation,
+            "udp_segmentation": self.udp_segmentation,
             f"checksum_tcp{version}": self.tcp,
-            f"checksum_udp{version}": self.udp,
+            f"checksum_udp{version}": self.udp and not self.udp_segmentation,
             "checksum_ipv4": self.ipv4 and not (self.tcp or self.udp),
         }
         return (
@@ -99,11 +105,11 @@ class _Asked:
     @property
     def contradictory(self) -> bool:
         """Whether a protocol that must be named is not, or the MSS is missing."""
-        if self.large_send and not (self.tcp and self.mss):
+        if self.is_super_frame and not ((self.tcp or self.udp) and self.mss):
             return True
         if self.ipv4 and self.ipv6:
             return True
-        return (self.large_send or self.tcp or self.udp) and not (self.ipv4 or self.ipv6)
+        return (self.is_super_frame or self.tcp or self.udp) and not (self.ipv4 or self.ipv6)
 
 
 class TransmitService:
@@ -121,6 +127,8 @@ class TransmitService:
         Sends groups of elements to the client's completion queue.
     maximum_frame : int
         Bytes of the longest frame on the wire, without VLAN tag, as negotiated.
+    super_frames : SuperFrameLimits
+        How long super-frames may be, as negotiated.
     statistics : Statistics
         Where frames are counted.
 
@@ -142,6 +150,7 @@ class TransmitService:
         queue: SubQueue,
         send: Callable[[list[list[bytes]]], tuple[ReturnCode, int]],
         maximum_frame: int,
+        super_frames: SuperFrameLimits,
         statistics: Statistics,
     ):
         self.link_up = False
@@ -152,6 +161,7 @@ class TransmitService:
         self._queue = queue
         self._send = send
         self._maximum_frame = maximum_frame
+        self._super_frames = super_frames
         self._statistics = statistics
         self._assembler = TransmitAssembler()
         self._held: TransmitFrame | None = None
@@ -204,10 +214,7 @@ class TransmitService:
             return VnicReturnCode.UNSUPPORTED_OPTION
         if asked.contradictory:
             return VnicReturnCode.PARAMETER
-        headers = frame.l2_length + frame.l3_length + frame.l4_length
-        wire_length = headers + frame.mss if asked.large_send else frame.length
-        tag = _VLAN_TAG if frame.flags & TransmitFlag.VLAN_PRESENT else 0
-        if wire_length > self._maximum_frame + tag:
+        if self._too_long(frame, asked):
             return VnicReturnCode.INVALID_LENGTH
         fragments = []
         for entry in frame.entries:
@@ -222,12 +229,24 @@ class TransmitService:
             checksum_ipv4=asked.ipv4 and self._ring.offloads.checksum_ipv4,
             checksum_tcp=asked.tcp,
             checksum_udp=asked.udp,
-            mss=frame.mss if asked.large_send else 0,
+            mss=frame.mss if asked.is_super_frame else 0,
+            udp_segmentation=asked.udp_segmentation,
             vlan_tag=frame.vlan_tag,
             ip_offset=frame.l2_length if is_described else 0,
             l4_offset=frame.l2_length + frame.l3_length if is_described else 0,
-            header_length=headers if asked.large_send else 0,
+            header_length=_headers_of(frame) if asked.is_super_frame else 0,
         )
+
+    def _too_long(self, frame: TransmitFrame, asked: _Asked) -> bool:
+        """Whether the frame is longer than agreed, or a super-frame or a segment of it."""
+        on_wire = frame.length
+        if asked.is_super_frame:
+            on_wire = _headers_of(frame) + frame.mss
+            longest = self._super_frames.of(ipv6=asked.ipv6, udp=asked.udp_segmentation)
+            if frame.length - frame.l2_length > longest:
+                return True
+        tag = _VLAN_TAG if frame.flags & TransmitFlag.VLAN_PRESENT else 0
+        return on_wire > self._maximum_frame + tag
 
     def _completed(
         self, frame: TransmitFrame, request: TransmitRequest, completion: Completion | None
@@ -251,3 +270,7 @@ class TransmitService:
             statistics.multicast_sent += segments
         elif destination:
             statistics.unicast_sent += segments
+
+
+def _headers_of(frame: TransmitFrame) -> int:
+    return frame.l2_length + frame.l3_length + frame.l4_length

@@ -243,11 +243,15 @@ def check_frame(frame: Frame, features: Features) -> None:
     headers = offload.l2_length + offload.l3_length + offload.l4_length
     if headers > _LONGEST_HEADERS:
         raise ValueError(f"headers must have at most {_LONGEST_HEADERS} bytes, not {headers}")
-    on_wire = headers + offload.mss if offload.large_send else frame.length
+    if offload.udp_segmentation and not offload.is_super_frame:
+        raise ValueError("UDP segmentation needs an MSS")
+    if offload.is_super_frame and offload.mss < features.minimum_mss:
+        raise ValueError(f"MSS must be at least {features.minimum_mss} bytes, not {offload.mss}")
+    on_wire = headers + offload.mss if offload.is_super_frame else frame.length
     if on_wire > features.mtu + _ETHERNET_HEADER + _VLAN_TAG:
         raise ValueError(f"frame of {on_wire} bytes is too long for an MTU of {features.mtu}")
-    longest = features.maximum_large_send_v6 if offload.ipv6 else features.maximum_large_send_v4
-    if offload.large_send and frame.length - offload.l2_length > longest:
+    longest = features.super_frames.of(ipv6=offload.ipv6, udp=offload.udp_segmentation)
+    if offload.is_super_frame and frame.length - offload.l2_length > longest:
         raise ValueError(
             f"super-frame must be an IP packet of at most {longest} bytes,"
             f" not {frame.length - offload.l2_length}"

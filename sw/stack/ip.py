@@ -106,8 +106,7 @@ class IpMechanism:
     @property
     def maximum_super_frame(self) -> int:
         """Bytes of the longest packet that the device segments, 0 if it does not."""
-        features = self.device.features
-        return features.maximum_large_send_v4
+        return self.device.features.super_frames.large_send_v4
 
     @property
     def maximum_payload_fragments(self) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from byway.sw.functions import AdvancedFunctions
+from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
 
 __all__ = [
     "DeviceUser",
@@ -40,8 +40,10 @@ class Features(AdvancedFunctions):
         Bytes of the longest IP packet on the wire.
     vlan_insertion : bool
         The device inserts VLAN tags.
-    maximum_large_send_v4, maximum_large_send_v6 : int
-        Bytes of the longest IP packet that a super-frame may be; 0 without large send.
+    super_frames : SuperFrameLimits
+        How long super-frames may be.
+    minimum_mss : int
+        Least payload bytes of a segment that a super-frame is cut into, but for the last.
     maximum_fragments : int
         Most fragments of one frame. The header is one of them, so 1 leaves no room for payload
         by reference: the whole frame is then its header.
@@ -52,8 +54,8 @@ class Features(AdvancedFunctions):
     mac: bytes
     mtu: int
     vlan_insertion: bool = False
-    maximum_large_send_v4: int = 0
-    maximum_large_send_v6: int = 0
+    super_frames: SuperFrameLimits = SuperFrameLimits()  # noqa: RUF009
+    minimum_mss: int = 1
     maximum_fragments: int = 1
     maximum_header: int
 
@@ -93,8 +95,10 @@ class Offload:
     checksum_ipv4, checksum_tcp, checksum_udp : bool
         Checksums to insert. Their fields in the header count as zero, whatever they hold.
     mss : int
-        Large send: payload bytes of each segment but the last; 0 for a single frame. Implies
-        `checksum_tcp` and, over IPv4, `checksum_ipv4`.
+        The frame is a super-frame: payload bytes of each segment but the last; 0 for a single
+        frame. Implies `checksum_tcp` and, over IPv4, `checksum_ipv4`.
+    udp_segmentation : bool
+        The super-frame is of UDP, each segment a datagram, and what is implied for TCP is for UDP.
     vlan_tag : int or None
         Tag control information of a VLAN tag to insert behind the addresses; None for no tag.
     l2_length, l3_length, l4_length : int
@@ -107,34 +111,42 @@ class Offload:
     checksum_tcp: bool = False
     checksum_udp: bool = False
     mss: int = 0
+    udp_segmentation: bool = False
     vlan_tag: int | None = None
     l2_length: int = 14
     l3_length: int = 0
     l4_length: int = 0
 
     @property
-    def large_send(self) -> bool:
-        """The frame is a super-frame."""
+    def is_super_frame(self) -> bool:
+        """The frame is to be cut."""
         return self.mss > 0
 
     @property
-    def any(self) -> bool:
-        """Anything is asked for."""
-        return self.large_send or self.checksum_ipv4 or self.checksum_tcp or self.checksum_udp
+    def large_send(self) -> bool:
+        """The frame is a super-frame of TCP."""
+        return self.is_super_frame and not self.udp_segmentation
+
+    @property
+    def by_protocol(self) -> bool:
+        """Anything is asked for that is done by the protocols of the frame."""
+        checksums = self.checksum_ipv4 or self.checksum_tcp or self.checksum_udp
+        return self.is_super_frame or checksums
 
     @property
     def functions(self) -> AdvancedFunctions:
         """The functions that a device needs for it."""
         v4 = not self.ipv6
-        single = not self.large_send
+        single = not self.is_super_frame
         return AdvancedFunctions(
             checksum_ipv4=self.checksum_ipv4,
             checksum_tcp=self.checksum_tcp and single and v4,
             checksum_tcp_v6=self.checksum_tcp and single and self.ipv6,
-            checksum_udp=self.checksum_udp and v4,
-            checksum_udp_v6=self.checksum_udp and self.ipv6,
+            checksum_udp=self.checksum_udp and single and v4,
+            checksum_udp_v6=self.checksum_udp and single and self.ipv6,
             large_send_v4=self.large_send and v4,
             large_send_v6=self.large_send and self.ipv6,
+            udp_segmentation=self.udp_segmentation,
         )
 
 

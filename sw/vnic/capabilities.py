@@ -3,7 +3,9 @@
 A capability is queried, then requested; what was not granted does not work. LoPAR leaves open what
 a request for a query-only capability is answered with: here PARAMETER and the value unchanged.
 
-Source: LoPAR, "VNIC Capabilities"; 24 and 28 to 33 from the Linux driver ibmvnic.
+Source: LoPAR, "VNIC Capabilities"; 24 and 28 to 33 from the Linux driver ibmvnic. Those from 0x8000
+on are extensions of this project, for functions that neither knows: who does not know them answers
+that they are unsupported, or never asks.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,6 +52,11 @@ class Capability(IntEnum):
     OPT_TX_ENTRIES_PER_SUBCRQ = 31
     OPT_RXBA_ENTRIES_PER_SUBCRQ = 32
     TX_RX_DESC_REQ = 33
+    # Extensions: bytes of the longest IP packet of a super-frame of UDP, 0 to have none; the least
+    # MSS of any super-frame, in bytes.
+    MAX_UDP_SEGMENTATION = 0x8000
+    REQ_UDP_SEGMENTATION = 0x8001
+    MIN_MSS = 0x8002
 
 
 SETTABLE: Mapping[Capability, tuple[Capability | None, Capability]] = {
@@ -67,6 +74,7 @@ SETTABLE: Mapping[Capability, tuple[Capability | None, Capability]] = {
     Capability.PROMISC_REQUESTED: (None, Capability.PROMISC_SUPPORTED),
     Capability.REQ_MTU: (Capability.MIN_MTU, Capability.MAX_MTU),
     Capability.RX_SG_REQUESTED: (None, Capability.RX_SG_SUPPORTED),
+    Capability.REQ_UDP_SEGMENTATION: (None, Capability.MAX_UDP_SEGMENTATION),
 }
 """What can be requested, with the capabilities that bound it; the lower bound defaults to 0."""
 

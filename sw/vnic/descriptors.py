@@ -6,7 +6,8 @@ of type 0x30 hold two further entries each. Linux sends a single entry and so le
 the others open: here header descriptors come before scatter/gather entries.
 
 One flag of this dialect asks for checksums, together with the protocols of the frame: it covers
-each checksum that was granted for one of these protocols.
+each checksum that was granted for one of these protocols. LARGE_SEND together with UDP instead of
+TCP asks for UDP segmentation, which is an extension.
 
 All numbers are big-endian. Source: ibmvnic; LoPAR, "Subordinate CRQ Definitions", for completions.
 """
@@ -82,7 +83,7 @@ class TransmitFrame:
     vlan_tag : int or None
         Tag control information of a VLAN tag to insert; None for no tag.
     mss : int
-        Payload bytes of each segment but the last, with LARGE_SEND.
+        Payload bytes of each segment or datagram but the last, with LARGE_SEND.
     l2_length, l3_length, l4_length : int
         Header lengths in bytes; 0 when there was no header descriptor.
     ethernet_header : bytes

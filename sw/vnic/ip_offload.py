@@ -1,7 +1,8 @@
 """The buffers of QUERY_IP_OFFLOAD and CONTROL_IP_OFFLOAD: which advanced functions there are.
 
-There is no bit for IPsec or TOE in them. All numbers are big-endian. LoPAR gives the buffers no
-total length; theirs is that of the structures of Linux, padded to 8 bytes.
+There is no bit for IPsec or TOE in them, nor for what `Capability` has as an extension. All numbers
+are big-endian. LoPAR gives the buffers no total length; theirs is that of the structures of Linux,
+padded to 8 bytes.
 
 Source: LoPAR, "TCP, UDP, and IP Offload Support"; patent, steps 630 and 640.
 """
@@ -9,7 +10,7 @@ Source: LoPAR, "TCP, UDP, and IP Offload Support"; patent, steps 630 and 640.
 import struct
 from dataclasses import dataclass
 
-from byway.sw.functions import AdvancedFunctions
+from byway.sw.functions import IpOffloads
 
 __all__ = ["IpOffloadControl", "IpOffloadQuery"]
 
@@ -29,7 +30,7 @@ _FLAGS = (
 )
 
 
-def _flags_of(functions: AdvancedFunctions) -> list[bool]:
+def _flags_of(functions: IpOffloads) -> list[bool]:
     return [name is not None and functions.functions[name] for name in _FLAGS]
 
 
@@ -38,7 +39,7 @@ def _by_flags(flags: tuple[int, ...]) -> dict[str, bool]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IpOffloadQuery(AdvancedFunctions):
+class IpOffloadQuery(IpOffloads):
     """What the server offers; the functions that are not named here are never offered.
 
     Parameters
@@ -72,7 +73,7 @@ class IpOffloadQuery(AdvancedFunctions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IpOffloadControl(AdvancedFunctions):
+class IpOffloadControl(IpOffloads):
     """What the client enables.
 
     Parameters

@@ -7,6 +7,7 @@ in the checksum's field, is made here.
 import random
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption
@@ -22,18 +23,23 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from byway.sim.live.kernel_offload import describe, tap_offloads
+from byway.sim.live.software_segments import software_segments
 from byway.sim.wire.internet_checksum import residue
 from byway.sim.wire.tap import TapOffload
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
-from byway.sw.functions import AdvancedFunctions
-from byway.sw.stack.network_device import Features
+from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
+from byway.sw.stack.network_device import Features, Offload
 
+#: With both addresses: scapy asks the network for one that is missing.
+LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:01:01")
 NOTHING = Features(mac=bytes(6), mtu=1500, maximum_header=1514)
 EVERYTHING = Features(
     mac=bytes(6),
     mtu=1500,
-    maximum_large_send_v4=65_535,
-    maximum_large_send_v6=65_535,
+    super_frames=SuperFrameLimits(
+        large_send_v4=65_535, large_send_v6=65_535, udp_segmentation=65_535
+    ),
+    minimum_mss=64,
     maximum_fragments=10,
     maximum_header=1514,
     **dict.fromkeys(AdvancedFunctions().functions, True),
@@ -58,7 +64,7 @@ def left_to_device(packet: Packet, kind: type[Packet], **virtio) -> tuple[bytes,
 
 
 def random_packet(generator: random.Random, kind: type[Packet]) -> Packet:
-    link = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:01:01")
+    link = LINK
     for _tag in range(generator.choice((0, 0, 1, 2))):
         link = link / Dot1Q(vlan=generator.randrange(1, 4095))
     payload = Raw(generator.randbytes(generator.randrange(0, 1400)))
@@ -107,17 +113,20 @@ def test_behind_a_routing_header_or_in_a_fragment_sums_are_made_by_cpu():
     ip = IPv6(src="fd62::1", dst="fd62::fe")
     routed = ip / IPv6ExtHdrRouting(addresses=["fd62::fd"], segleft=1)
     fragment = ip / IPv6ExtHdrFragment(m=1)
-    for link in (Ether() / routed, Ether() / fragment):
+    for link in (LINK / routed, LINK / fragment):
         packet = link / UDP(sport=7, dport=9) / Raw(bytes(100))
         frame, header = left_to_device(packet, UDP)
         assert describe(frame, header, EVERYTHING).by_cpu
 
 
-def super_frame(version: type[Packet] = IP) -> tuple[bytes, VirtioNetHeader]:
+def super_frame(
+    version: type[Packet] = IP, kind: type[Packet] = TCP, *, payload: int = 9000, mss: int = 1448
+) -> tuple[bytes, VirtioNetHeader]:
     ip = IP(src="10.0.0.1", dst="10.0.0.2") if version is IP else IPv6(src="fd62::1", dst="fd62::2")
-    packet = Ether() / ip / TCP(options=[("NOP", None)] * 4) / Raw(bytes(9000))
-    kind = Gso.TCPV4 if version is IP else Gso.TCPV6
-    return left_to_device(packet, TCP, gso=kind, mss=1448)
+    upper = TCP(options=[("NOP", None)] * 4) if kind is TCP else UDP(sport=5, dport=6)
+    packet = LINK / ip / upper / Raw(bytes(n % 251 for n in range(payload)))
+    gso = Gso.UDP_L4 if kind is UDP else Gso.TCPV4 if version is IP else Gso.TCPV6
+    return left_to_device(packet, kind, gso=gso, mss=mss)
 
 
 @pytest.mark.parametrize(("version", "length"), [(IP, 20), (IPv6, 40)])
@@ -130,12 +139,56 @@ def test_super_frame_is_described_with_all_its_headers(version, length):
     assert described.header_length == 38 + length
 
 
+@pytest.mark.parametrize(("version", "length"), [(IP, 20), (IPv6, 40)])
+def test_super_frame_of_udp_is_left_to_the_adapter_too(version, length):
+    frame, header = super_frame(version, UDP)
+    described = describe(frame, header, EVERYTHING)
+    assert described.offload == Offload(
+        ipv6=version is IPv6, mss=1448, udp_segmentation=True, l3_length=length, l4_length=8
+    )
+    assert (described.frame, described.header_length) == (frame, 22 + length)
+
+
+@pytest.mark.parametrize("kind", [TCP, UDP])
+@pytest.mark.parametrize("version", [IP, IPv6])
+@pytest.mark.parametrize("payload", [1, 40, 41, 950])
+def test_segments_too_short_for_the_adapter_are_cut_as_it_would(version, kind, payload):
+    """With their checksums left to the device, as the kernel left that of the whole."""
+    content = bytes(n % 251 for n in range(payload))
+    link = LINK / (IP(id=0xFFFF) if version is IP else IPv6(src="::1", dst="::2"))
+    upper = TCP(flags="FPACE", seq=0xFFFF_FFF0) if kind is TCP else UDP()
+    gso = Gso.UDP_L4 if kind is UDP else Gso.TCPV4 if version is IP else Gso.TCPV6
+    frame, header = left_to_device(link / upper / Raw(content), kind, gso=gso, mss=40)
+    whole = describe(frame, header, EVERYTHING)
+    field = header.checksum_start + header.checksum_offset
+    starts = range(0, payload, 40)
+    expected = []
+    for number, start in enumerate(starts):
+        packet = (link / upper / Raw(content[start : start + 40])).copy()
+        if version is IP:
+            packet[IP].id = (0xFFFF + number) & 0xFFFF
+        if kind is TCP:
+            packet[TCP].seq = (0xFFFF_FFF0 + start) & 0xFFFF_FFFF
+            flags = "A" + "C" * (number == 0) + "E" + "FP" * (start == starts[-1])
+            packet[TCP].flags = flags
+        expected.append(left_to_device(packet, kind)[0])
+    assert software_segments(whole, field) == expected
+
+
+def test_super_frame_longer_than_agreed_is_refused():
+    short = replace(EVERYTHING, super_frames=SuperFrameLimits(large_send_v4=5000))
+    with pytest.raises(ValueError, match="TCPV4, which was not offered"):
+        describe(*super_frame(), short)
+
+
 def test_super_frame_that_was_not_offered_is_refused():
     frame, header = super_frame()
     with pytest.raises(ValueError, match="TCPV4, which was not offered"):
         describe(frame, header, NOTHING)
     with pytest.raises(ValueError, match="TCPV6, which was not offered"):
         describe(*super_frame(IPv6), replace(EVERYTHING, large_send_v6=False))
+    with pytest.raises(ValueError, match="UDP_L4, which was not offered"):
+        describe(*super_frame(IP, UDP), replace(EVERYTHING, udp_segmentation=False))
     for kind in (Gso.TCPV6, Gso.UDP, Gso.UDP_L4):
         other = VirtioNetHeader(True, kind, 0, 1448, header.checksum_start, 16)
         with pytest.raises(ValueError, match=f"{kind.name}, which was not offered"):
@@ -167,7 +220,7 @@ def test_nonsense_is_refused_or_described_but_never_trips():
 
 
 def test_kernel_may_leave_only_what_was_granted():
-    def offered(**granted: bool) -> TapOffload:
+    def offered(**granted: Any) -> TapOffload:
         return tap_offloads(Features(mac=bytes(6), mtu=1500, maximum_header=1514, **granted))
 
     assert offered() == TapOffload(0)
@@ -177,7 +230,10 @@ def test_kernel_may_leave_only_what_was_granted():
     assert offered(checksum_tcp_v6=True) == TapOffload.CHECKSUM
     v6 = offered(checksum_tcp_v6=True, large_send_v6=True)
     assert v6 == TapOffload.CHECKSUM | TapOffload.TSO6 | TapOffload.TSO_ECN
-    assert tap_offloads(EVERYTHING) == v6 | TapOffload.TSO4
+    udp = TapOffload.USO4 | TapOffload.USO6
+    assert offered(udp_segmentation=True) == TapOffload(0)
+    assert offered(udp_segmentation=True, checksum_udp=True) == TapOffload.CHECKSUM | udp
+    assert tap_offloads(EVERYTHING) == v6 | TapOffload.TSO4 | udp
 
 
 @pytest.mark.parametrize("seed", range(50))

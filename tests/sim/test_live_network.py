@@ -1,6 +1,7 @@
 """Namespaces, TAPs and the programs inside: what they see, and that nothing outlives them."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from byway.sim.live.network import LiveNetwork
 from byway.sim.live.network_namespace import NetworkNamespace
 from byway.sim.live.programs import Program, Programs
 from byway.sim.scenarios.error import ScenarioError
+from byway.sim.wire import tap as tap_module
 from byway.sim.wire.tap import Tap, TapOffload
 
 pytestmark = pytest.mark.usefixtures("namespaces")
@@ -186,6 +188,28 @@ def test_what_the_system_refuses_is_said_in_one_line(monkeypatch):
         with pytest.raises(ScenarioError, match=words) as told:
             LiveNetwork(MACS, mtu=1500)
         assert "\n" not in str(told.value)
+
+
+def test_older_kernel_is_offered_what_it_knows(network, monkeypatch):
+    udp = TapOffload.USO4 | TapOffload.USO6
+    others = TapOffload.CHECKSUM | TapOffload.TSO4
+    unknown, told = int(udp), []
+
+    def older(_file: int, _request: int, offloads: int) -> int:
+        told.append(offloads)
+        if offloads & unknown:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return 0
+
+    monkeypatch.setattr(tap_module.fcntl, "ioctl", older)
+    tap = network.hosted[0].tap
+    assert tap.offer(others | udp) == tap.offer(others) == others
+    assert told == [others | udp, others, others]
+    unknown |= TapOffload.CHECKSUM
+    with pytest.raises(OSError, match="Invalid argument"):
+        tap.offer(others | udp)
+    with pytest.raises(OSError, match="Invalid argument"):
+        tap.offer(others)
 
 
 def test_tap_without_a_kernel_that_listens_loses_frames_and_says_so(network):

@@ -35,11 +35,13 @@ class QueueTap(Tap):
         self.sent: deque[tuple[VirtioNetHeader, bytes]] = deque()
         self.received: list[tuple[VirtioNetHeader, bytes]] = []
         self.offered = TapOffload(0)
+        self.known = ~TapOffload(0)
         self.carrier = False
         self.deaf = False
 
-    def offer(self, offloads: TapOffload) -> None:
-        self.offered = offloads
+    def offer(self, offloads: TapOffload) -> TapOffload:
+        self.offered = offloads & self.known
+        return self.offered
 
     def set_carrier(self, up: bool) -> None:
         self.carrier = up
@@ -98,8 +100,23 @@ def test_frames_of_all_kinds_reach_the_partner_right(rig):
     link = Ether(src=rig.mac, dst="02:00:00:00:01:01") / IP(src="10.0.0.1", dst="10.0.0.254")
     expected: list[bytes] = []
     stream = b""
+    sent = 0
     for _ in range(60):
-        kind = generator.choice(("whole", "UDP", "TCP", "super-frame"))
+        kind = generator.choice(("whole", "UDP", "TCP", "super-frame", "datagrams"))
+        if kind == "datagrams":
+            part, mss = (
+                generator.randbytes(generator.randrange(1, 9000)),
+                generator.choice((50, 999)),
+            )
+            frame = bytes(link / UDP(sport=3, dport=4) / Raw(part))
+            rig.hosted.sent.append(left_to_device(frame, gso=Gso.UDP_L4, mss=mss))
+            for number, at in enumerate(range(0, len(part), mss)):
+                datagram = (link / UDP(sport=3, dport=4) / Raw(part[at : at + mss])).copy()
+                datagram[IP].id = 1 + number
+                expected.append(bytes(datagram).ljust(60, b"\0"))
+            sent += -(-len(part) // mss) if mss == 50 else 1
+            continue
+        sent += 1
         if kind == "super-frame":
             part = generator.randbytes(generator.randrange(1449, 60_000))
             tcp = TCP(sport=5, dport=6, seq=len(stream), flags="A")
@@ -111,8 +128,9 @@ def test_frames_of_all_kinds_reach_the_partner_right(rig):
         frame = bytes(link / layer / Raw(generator.randbytes(generator.randrange(0, 1400))))
         expected.append(frame.ljust(60, b"\0"))
         rig.hosted.sent.append((NOTHING, frame) if kind == "whole" else left_to_device(frame))
-    large_send = TapOffload.TSO4 | TapOffload.TSO6
-    assert rig.hosted.offered == TapOffload.CHECKSUM | large_send | TapOffload.TSO_ECN
+    large_send = TapOffload.TSO4 | TapOffload.TSO6 | TapOffload.TSO_ECN
+    udp = TapOffload.USO4 | TapOffload.USO6
+    assert rig.hosted.offered == TapOffload.CHECKSUM | large_send | udp
     assert rig.hosted.carrier
     rig.run()
     single = [frame for header, frame in rig.partner.received if frame[34:36] != b"\0\x05"]
@@ -121,9 +139,9 @@ def test_frames_of_all_kinds_reach_the_partner_right(rig):
     assert b"".join(frame[54:] for _header, frame in joined) == stream, f"seed {seed}"
     assert sum(header.gso is Gso.TCPV4 for header, _frame in joined) > 5
     status = rig.status.read()
-    assert status.sent == (60,)
+    assert status.sent == (sent,)
     assert status.payload_bytes == len(stream) + sum(map(payload_bytes, expected))
-    assert rig.kernel.outcomes == {FrameOutcome.SENT: 60}
+    assert rig.kernel.outcomes == {FrameOutcome.SENT: sent}
     assert status.bad_frames == status.faults == status.refused == status.malformed == 0
     assert status.blocks["dropped"] == 0
     assert status.blocks["frames"] == status.frames

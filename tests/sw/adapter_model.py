@@ -320,7 +320,7 @@ class AdapterModel:
     ) -> TransmitStatus:
         granted = self.page.registers.ring[ring.number].offloads.read()
         lengths = [length for _, length in fragments]
-        large = bool(descriptor.large_send)
+        cut = is_cut(descriptor)
         if not 1 <= descriptor.fragments <= MAXIMUM_FRAGMENTS:
             return TransmitStatus.FRAGMENT_COUNT
         if 0 in lengths or sum(lengths) < 14:
@@ -328,31 +328,32 @@ class AdapterModel:
         if sum(lengths) != descriptor.total_length:
             return TransmitStatus.LENGTH_MISMATCH
         longest_packet = LONGEST_V6 if descriptor.ipv6 else LONGEST_V4
-        longest = longest_packet + descriptor.ip_offset if large else MAXIMUM_FRAME
+        longest = longest_packet + descriptor.ip_offset if cut else MAXIMUM_FRAME
         if sum(lengths) > longest:
             return TransmitStatus.LENGTH_LONG
-        if large and not descriptor.l4_offset < descriptor.header_length <= MAXIMUM_HEADER:
+        if cut and not descriptor.l4_offset < descriptor.header_length <= MAXIMUM_HEADER:
             return TransmitStatus.HEADER_LENGTH
-        if large and not MINIMUM_MSS <= descriptor.mss <= MAXIMUM_MSS:
+        if cut and not MINIMUM_MSS <= descriptor.mss <= MAXIMUM_MSS:
             return TransmitStatus.MSS_RANGE
         checksums = (descriptor.checksum_ipv4, descriptor.checksum_tcp, descriptor.checksum_udp)
-        if any(checksums) or large:
+        if any(checksums) or cut:
             offsets = (descriptor.ip_offset, descriptor.l4_offset)
             least = 40 if descriptor.ipv6 else 20
             ordered = offsets[0] >= 14
             ordered = ordered and offsets[0] + least <= offsets[1] < descriptor.total_length
             if not ordered or any(offset % 2 for offset in offsets):
                 return TransmitStatus.OFFSET_RANGE
-        if (descriptor.checksum_tcp and descriptor.checksum_udp) or (
-            large and not descriptor.checksum_tcp
-        ):
+        tcp = descriptor.checksum_tcp or descriptor.large_send
+        udp = descriptor.checksum_udp or descriptor.udp_segmentation
+        if tcp and udp:
             return TransmitStatus.FLAGS_CONFLICT
         wanted = Offload(
             ipv6=bool(descriptor.ipv6),
             checksum_ipv4=bool(descriptor.checksum_ipv4),
             checksum_tcp=bool(descriptor.checksum_tcp),
             checksum_udp=bool(descriptor.checksum_udp),
-            mss=descriptor.mss if large else 0,
+            mss=descriptor.mss if cut else 0,
+            udp_segmentation=bool(descriptor.udp_segmentation),
         ).functions
         allowed = not AdvancedFunctions(**named_by(granted)).missing(wanted)
         allowed = allowed and granted.vlan_insertion >= descriptor.insert_vlan
@@ -404,9 +405,13 @@ def internet_checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
+def is_cut(descriptor: TransmitDescriptor) -> bool:
+    return bool(descriptor.large_send or descriptor.udp_segmentation)
+
+
 def finish(frame: bytes, descriptor: TransmitDescriptor):
     """Yield the frames for the wire: the per-segment rule, and checksums."""
-    if not descriptor.large_send:
+    if not is_cut(descriptor):
         yield insert_checksums(bytearray(frame), descriptor)
         return
     header, payload = frame[: descriptor.header_length], frame[descriptor.header_length :]
@@ -421,6 +426,10 @@ def finish(frame: bytes, descriptor: TransmitDescriptor):
             segment[ip + 2 : ip + 4] = (len(segment) - ip).to_bytes(2, "big")
             identification = int.from_bytes(header[ip + 4 : ip + 6], "big") + number
             segment[ip + 4 : ip + 6] = (identification & 0xFFFF).to_bytes(2, "big")
+        if descriptor.udp_segmentation:
+            segment[l4 + 4 : l4 + 6] = (len(segment) - l4).to_bytes(2, "big")
+            yield insert_checksums(segment, descriptor)
+            continue
         sequence = int.from_bytes(header[l4 + 4 : l4 + 8], "big") + start
         segment[l4 + 4 : l4 + 8] = (sequence & 0xFFFF_FFFF).to_bytes(4, "big")
         if start != starts[-1]:
@@ -438,15 +447,16 @@ def insert_tag(frame: bytes, descriptor: TransmitDescriptor) -> bytes:
 
 def insert_checksums(frame: bytearray, descriptor: TransmitDescriptor) -> bytes:
     ip, l4 = descriptor.ip_offset, descriptor.l4_offset
-    if descriptor.checksum_ipv4 or (descriptor.large_send and not descriptor.ipv6):
+    if descriptor.checksum_ipv4 or (is_cut(descriptor) and not descriptor.ipv6):
         frame[ip + 10 : ip + 12] = b"\0\0"
         frame[ip + 10 : ip + 12] = internet_checksum(bytes(frame[ip:l4])).to_bytes(2, "big")
-    if descriptor.checksum_tcp or descriptor.checksum_udp or descriptor.large_send:
-        at = l4 + (6 if descriptor.checksum_udp else 16)
+    udp = descriptor.checksum_udp or descriptor.udp_segmentation
+    if descriptor.checksum_tcp or udp or descriptor.large_send:
+        at = l4 + (6 if udp else 16)
         frame[at : at + 2] = b"\0\0"
         length = len(frame) - l4
         addresses = frame[ip + 8 : ip + 40] if descriptor.ipv6 else frame[ip + 12 : ip + 20]
-        pseudo = bytes(addresses) + bytes((0, 17 if descriptor.checksum_udp else 6))
+        pseudo = bytes(addresses) + bytes((0, 17 if udp else 6))
         data = pseudo + length.to_bytes(2, "big") + bytes(frame[l4:])
         frame[at : at + 2] = (internet_checksum(data) or 0xFFFF).to_bytes(2, "big")
     return bytes(frame)

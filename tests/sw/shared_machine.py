@@ -1,6 +1,7 @@
 """A machine on which partitions share the model of the adapter, and what its tests look at."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,7 +157,13 @@ class RawClient:
     def read(self, length: int) -> bytes:
         return self.end.owner.memory.read(self.exchange.address, length)
 
-    def agree(self, *, mtu: int = 1514, control: IpOffloadControl | None = None) -> None:
+    def agree(
+        self,
+        *,
+        mtu: int = 1514,
+        control: IpOffloadControl | None = None,
+        extensions: Mapping[Capability, int] | None = None,
+    ) -> None:
         """Take every step up to the login."""
         assert self.ask(commands.VersionExchange(1)).rc == VnicReturnCode.SUCCESS
         self.request(Capability.REQ_TX_QUEUES, 1)
@@ -165,6 +172,8 @@ class RawClient:
         self.request(Capability.REQ_TX_ENTRIES_PER_SUBCRQ, 256)
         self.request(Capability.REQ_RX_ADD_ENTRIES_PER_SUBCRQ, 16)
         self.request(Capability.REQ_MTU, mtu)
+        for capability, number in (extensions or {}).items():
+            self.request(capability, number)
         if control is not None:
             self.write(control.pack())
             command = commands.ControlIpOffload(self.exchange.ioba, IpOffloadControl.SIZE)

@@ -8,16 +8,17 @@ client says so; a server that goes away and comes back costs the frames under wa
 from dataclasses import replace
 
 import pytest
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
-from byway.sw.functions import AdvancedFunctions
+from byway.sw.functions import AdvancedFunctions, SuperFrameLimits, named_by
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
 from byway.sw.vnic.codes import Command
 from byway.sw.vnic.descriptors import elements_of
-from byway.sw.vnic.ip_offload import IpOffloadControl
 
 SENT, REFUSED, LOST = FrameOutcome.SENT, FrameOutcome.REFUSED, FrameOutcome.LOST
 FUNCTIONS = tuple(AdvancedFunctions().functions)
@@ -73,7 +74,10 @@ def test_the_device_has_what_the_adapter_has(share):
     assert device.link_up
     assert all(getattr(device.features, name) for name in FUNCTIONS)
     assert device.features.maximum_fragments == 31
-    assert device.features.maximum_large_send_v4 == 65535
+    assert device.features.super_frames == SuperFrameLimits(
+        large_send_v4=65535, large_send_v6=65535, udp_segmentation=65535
+    )
+    assert device.features.minimum_mss == 64
     assert device.features.mtu == 1500
     assert device.granted.vital_product_data == b"RM\x0bbyway 1.2.0"
 
@@ -99,6 +103,8 @@ def test_what_the_adapter_lacks_is_neither_granted_nor_used(share, missing):
     asked = Offload(ipv6=missing.endswith("_v6"), l3_length=20, l4_length=20)
     if "large_send" in missing:
         asked = replace(asked, mss=1448)
+    elif missing == "udp_segmentation":
+        asked = replace(asked, mss=1000, udp_segmentation=True)
     else:
         asked = replace(asked, **{missing.removesuffix("_v6"): True})
     with pytest.raises(ValueError, match=f"^{missing} is not granted to this device$"):
@@ -109,7 +115,7 @@ def test_large_send_is_not_taken_without_the_checksums_that_it_implies(share):
     device = share.machine(without=("checksum_ipv4", "checksum_tcp_v6")).device()
     assert not device.features.large_send_v4
     assert not device.features.large_send_v6
-    assert device.features.maximum_large_send_v4 == device.features.maximum_large_send_v6 == 0
+    assert device.features.super_frames == SuperFrameLimits(udp_segmentation=65535)
 
 
 def test_without_tag_insertion_no_tag_is_asked_for(share):
@@ -146,9 +152,9 @@ def test_without_scatter_gather_a_frame_is_its_header(share):
 
 def test_what_the_client_does_not_wish_for_is_not_granted(share):
     machine = share.machine()
-    device = machine.device(wishes=Wishes(offloads=IpOffloadControl(checksum_tcp=True)))
+    device = machine.device(wishes=Wishes(offloads=AdvancedFunctions(checksum_tcp=True)))
     offloads = machine.model.page.registers.ring[1].offloads.read()
-    assert (offloads.checksum_tcp, offloads.checksum_ipv4, offloads.large_send_v4) == (1, 0, 0)
+    assert named_by(offloads) == named_by(AdvancedFunctions(checksum_tcp=True))
     assert (device.features.checksum_tcp, device.features.checksum_ipv4) == (True, False)
 
 
@@ -178,6 +184,33 @@ def test_a_super_frame_reaches_the_wire_whole(share):
     assert set(rings) == {1}
     assert [len(segment) for segment in segments] == [54 + 1448] * 34 + [54 + 50_000 - 34 * 1448]
     assert payload_of(list(segments)) == CONTENT
+
+
+@pytest.mark.parametrize("version", [IP, IPv6])
+def test_a_super_frame_of_udp_is_cut_into_datagrams(share, version):
+    machine = share.machine()
+    device = machine.device()
+    outcomes: list[FrameOutcome] = []
+    fragment = machine.payload(device, CONTENT)
+    ip = IP(src="10.0.0.1", dst="10.0.0.2") if version is IP else IPv6(src="fd62::1", dst="fd62::2")
+    headers = Ether(src=share.MACS[1], dst=share.PEER) / ip / UDP(sport=1, dport=2)
+    offload = Offload(
+        ipv6=version is IPv6,
+        mss=1400,
+        udp_segmentation=True,
+        l3_length=len(ip),
+        l4_length=8,
+    )
+    assert device.transmit([Frame(bytes(headers), (fragment,), offload, outcomes.append)]) == 1
+    machine.manager.dispatch()
+    assert outcomes == [SENT]
+    expected = []
+    for number, at in enumerate(range(0, len(CONTENT), 1400)):
+        datagram = headers / Raw(CONTENT[at : at + 1400])
+        if version is IP:
+            datagram[IP].id = 1 + number
+        expected.append((1, bytes(datagram)))
+    assert machine.model.wire == expected
 
 
 def test_transmitting_copies_no_byte_of_payload(share):
@@ -299,6 +332,22 @@ def test_memory_outside_a_mapping_is_not_sent(share):
                 Offload(mss=1448, l3_length=20, l4_length=20),
             ),
             "super-frame must be an IP packet of at most 65535 bytes, not 70040",
+        ),
+        (
+            lambda share: Frame(
+                share.header(0),
+                (Fragment(1, 0, 65_500),),
+                Offload(udp_segmentation=True, mss=1400, l3_length=20, l4_length=8),
+            ),
+            "super-frame must be an IP packet of at most 65535 bytes, not 65540",
+        ),
+        (
+            lambda share: Frame(share.header(0), offload=Offload(mss=63)),
+            "MSS must be at least 64 bytes, not 63",
+        ),
+        (
+            lambda share: Frame(share.header(0), offload=Offload(udp_segmentation=True)),
+            "UDP segmentation needs an MSS",
         ),
         (
             lambda share: Frame(share.header(0), offload=Offload(l2_length=256)),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
 from byway.sw.hosted.set_up import LoginQueues, SetUpError, Wishes, set_up
 from byway.sw.vnic import commands
 from byway.sw.vnic.capabilities import Capability
@@ -61,7 +62,10 @@ class Server:
             case commands.VersionExchange():
                 return commands.VersionExchangeResponse(1, OK)
             case commands.QueryCapability(number):
-                return commands.QueryCapabilityResponse(number, self.offers[Capability(number)], OK)
+                known = Capability(number) in self.offers
+                offered = self.offers.get(Capability(number), 0)
+                code = OK if known else VnicReturnCode.UNSUPPORTED_OPTION
+                return commands.QueryCapabilityResponse(number, offered, code)
             case commands.RequestCapability(capability, number):
                 self.requests.append((capability, number))
                 return commands.RequestCapabilityResponse(capability, number, OK)
@@ -108,7 +112,7 @@ def test_what_is_granted_is_the_result():
     assert (granted.transmit_entries, granted.receive_buffers) == (512, 64)
     assert (granted.maximum_frame, granted.maximum_fragments) == (1514, 31)
     assert (granted.submission, granted.receive_add) == (11, 12)
-    assert granted.offloads == server.control
+    assert granted.offloads.functions == AdvancedFunctions(**server.control.functions).functions
     assert not granted.offloads.checksum_udp
     assert granted.vital_product_data == b"data"
     assert server.registered == 1
@@ -165,15 +169,49 @@ def test_without_tcp_ip_offload_none_is_asked_for():
     server = Server(QueryIpOffload=None, ControlIpOffload=None)
     server.offers[Capability.TCP_IP_OFFLOAD] = 0
     granted = run(server)
-    assert granted.offloads == IpOffloadControl()
-    assert granted.maximum_large_send == 0
+    assert granted.offloads == AdvancedFunctions()
+    assert granted.super_frames == SuperFrameLimits()
+
+
+@pytest.mark.parametrize(
+    ("answers", "granted"),
+    [
+        ({9000: (OK, 9000)}, 9000),
+        ({9000: (PARTIAL, 5000), 5000: (OK, 5000)}, 5000),
+        ({9000: (PARTIAL, 0)}, 0),
+        ({9000: (VnicReturnCode.UNSUPPORTED_OPTION, 0)}, 0),
+    ],
+)
+def test_an_extension_is_used_as_far_as_it_is_granted(answers, granted):
+    def answer(server, message):
+        capability, number = message.capability, message.number
+        if capability == Capability.REQ_UDP_SEGMENTATION:
+            code, number = answers[number]
+        else:
+            code = OK
+        return commands.RequestCapabilityResponse(capability, number, code)
+
+    server = Server(RequestCapability=answer)
+    server.offers |= {Capability.MAX_UDP_SEGMENTATION: 9000, Capability.MIN_MSS: 100}
+    result = run(server)
+    assert result.super_frames.udp_segmentation == granted
+    assert result.offloads.udp_segmentation == (granted > 0)
+    assert result.minimum_mss == 100
+
+
+def test_extensions_that_are_not_wished_for_are_not_requested():
+    server = Server()
+    server.offers[Capability.MAX_UDP_SEGMENTATION] = 9000
+    granted = run(server, Wishes(offloads=AdvancedFunctions(checksum_tcp=True)))
+    assert granted.super_frames == SuperFrameLimits()
+    assert all(capability < 0x8000 for capability, _number in server.requests)
 
 
 def test_offloads_that_the_server_then_refuses_are_not_used():
     def refuse(server, message):
         return commands.ControlIpOffloadResponse(0, 0, VnicReturnCode.UNSUPPORTED_OPTION)
 
-    assert run(Server(ControlIpOffload=refuse)).offloads == IpOffloadControl()
+    assert run(Server(ControlIpOffload=refuse)).offloads == AdvancedFunctions()
 
 
 def test_vital_product_data_are_dispensable():

@@ -26,7 +26,7 @@ from byway.sw.hosting.transmit_request import DmaFragment, RingOffloads, Transmi
 from byway.sw.hosting.transmit_ring import CREDIT, FRAMES_PER_CREDIT, StopCause
 from byway.sw.manager.adapter_sharing import FaultRecord, HardwareError
 from byway.sw.methods import method_600, station_address
-from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome
+from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
 
 SENT, REFUSED, LOST = FrameOutcome.SENT, FrameOutcome.REFUSED, FrameOutcome.LOST
 NOT_MAPPED = (DmaFragment(0x100000, 60),)
@@ -361,7 +361,8 @@ def test_the_owners_frames_are_told_when_refused_or_lost(share):
     device = OwnerDevice(machine.driver, share.MACS[0])
     fragment = owner_payload(machine, device, CONTENT)
     outcomes: list[FrameOutcome] = []
-    device.transmit([share.tcp_frame((fragment,), outcomes, mss=1)])
+    odd = Offload(checksum_tcp=True, l3_length=21, l4_length=20)
+    device.transmit([Frame(share.header(0), offload=odd, on_complete=outcomes.append)])
     machine.manager.dispatch()
     machine.model.paused = True
     device.transmit([share.tcp_frame((fragment,), outcomes, mss=1448)])

@@ -148,6 +148,32 @@ def test_offloads_that_are_not_offered_or_do_not_fit_together_are_refused(client
     assert client.received[-1][12] == code
 
 
+def test_extensions_are_granted_by_requests_of_their_own(client):
+    assert client.ask(commands.VersionExchange(1)).rc == OK
+    limit = client.ask(commands.QueryCapability(Capability.MAX_UDP_SEGMENTATION))
+    assert (limit.number, limit.rc) == (65_535, OK)
+    assert client.ask(commands.QueryCapability(Capability.MIN_MSS)).number == 64
+    for wanted, code, number in (
+        (65_536, VnicReturnCode.PARTIAL_SUCCESS, 65_535),
+        (1 << 63, VnicReturnCode.PARTIAL_SUCCESS, 65_535),
+        (9000, OK, 9000),
+        (0, OK, 0),
+    ):
+        answer = client.ask(commands.RequestCapability(Capability.REQ_UDP_SEGMENTATION, wanted))
+        assert (answer.number, answer.rc) == (number, code)
+    answer = client.ask(commands.RequestCapability(Capability.MIN_MSS, 1))
+    assert (answer.number, answer.rc) == (64, VnicReturnCode.PARAMETER)
+
+
+def test_an_extension_that_the_adapter_lacks_is_not_offered(share):
+    client = share.RawClient(share.machine(without=("udp_segmentation",)))
+    assert client.ask(commands.VersionExchange(1)).rc == OK
+    answer = client.ask(commands.QueryCapability(Capability.MAX_UDP_SEGMENTATION))
+    assert (answer.number, answer.rc) == (0, OK)
+    answer = client.ask(commands.RequestCapability(Capability.REQ_UDP_SEGMENTATION, 9000))
+    assert (answer.number, answer.rc) == (0, VnicReturnCode.PARTIAL_SUCCESS)
+
+
 @pytest.mark.parametrize("missing", IpOffloadControl.__dataclass_fields__)
 def test_an_offload_that_the_adapter_lacks_is_refused(share, missing):
     if missing == "other":

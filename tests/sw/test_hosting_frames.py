@@ -15,6 +15,7 @@ from scapy.packet import Raw
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.vnic import commands
+from byway.sw.vnic.capabilities import Capability
 from byway.sw.vnic.codes import VnicReturnCode
 from byway.sw.vnic.descriptors import ScatterGatherEntry, TransmitFlag, elements_of
 from byway.sw.vnic.ip_offload import IpOffloadControl
@@ -24,6 +25,10 @@ OK = VnicReturnCode.SUCCESS
 EVERYTHING = IpOffloadControl(**dict.fromkeys(IpOffloadControl().functions, True))
 TCP = TransmitFlag.COMPLETION | TransmitFlag.CHECKSUM | TransmitFlag.IPV4 | TransmitFlag.TCP
 TCP_V6 = TCP & ~TransmitFlag.IPV4 | TransmitFlag.IPV6
+UDP = TCP & ~TransmitFlag.TCP | TransmitFlag.UDP
+USO = UDP | TransmitFlag.LARGE_SEND
+UDP_HEADERS = {"l2_length": 14, "l3_length": 20, "l4_length": 8}
+EXTENSIONS = {Capability.REQ_UDP_SEGMENTATION: 65_535}
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def client(machine, share):
 @pytest.fixture
 def user(client):
     """A client that is logged in with every offload."""
-    return client.login(control=EVERYTHING)
+    return client.login(control=EVERYTHING, extensions=EXTENSIONS)
 
 
 def test_a_good_frame_goes_out(user, machine, share):
@@ -81,6 +86,13 @@ def test_a_good_frame_goes_out(user, machine, share):
             },
             VnicReturnCode.INVALID_LENGTH,
         ),
+        ({"flags": USO, **UDP_HEADERS}, VnicReturnCode.PARAMETER),
+        ({"flags": USO, "mss": 63, **UDP_HEADERS}, VnicReturnCode.PARAMETER),
+        ({"flags": USO & ~TransmitFlag.IPV4, "mss": 64, **UDP_HEADERS}, VnicReturnCode.PARAMETER),
+        ({"flags": USO | TransmitFlag.TCP, "mss": 64, **UDP_HEADERS}, VnicReturnCode.PARAMETER),
+        ({"flags": USO, "mss": 64, **UDP_HEADERS, "l4_length": 0}, VnicReturnCode.PARAMETER),
+        ({"flags": USO, "mss": 64, **UDP_HEADERS, "l3_length": 19}, VnicReturnCode.PARAMETER),
+        ({"flags": USO, "mss": 1473, **UDP_HEADERS}, VnicReturnCode.INVALID_LENGTH),
         (
             {"flags": TCP, "l2_length": 250, "l3_length": 6, "l4_length": 20},
             VnicReturnCode.PARAMETER,
@@ -125,11 +137,12 @@ def test_lengths_and_fragments_have_limits(user, lengths, code):
     [
         (TCP, IpOffloadControl(checksum_ipv4=True)),
         (TCP & ~TransmitFlag.TCP, IpOffloadControl(checksum_tcp=True)),
-        (TCP & ~TransmitFlag.TCP | TransmitFlag.UDP, IpOffloadControl(checksum_tcp=True)),
+        (UDP, IpOffloadControl(checksum_tcp=True)),
         (TCP | TransmitFlag.LARGE_SEND, IpOffloadControl(checksum_ipv4=True, checksum_tcp=True)),
         (TCP_V6, IpOffloadControl(checksum_ipv4=True, checksum_tcp=True)),
         (TCP_V6 | TransmitFlag.LARGE_SEND, IpOffloadControl(checksum_tcp_v6=True)),
         (TCP_V6 & ~TransmitFlag.TCP, EVERYTHING),
+        (USO, EVERYTHING),
     ],
 )
 def test_an_offload_that_was_not_granted_is_not_given(client, machine, flags, control):
@@ -187,6 +200,48 @@ def test_frames_of_ipv6_get_their_checksums(user, machine, mss):
         again = Ether(segment)
         del again[inet.TCP].chksum, again[IPv6].plen
         assert bytes(again) == segment
+
+
+DATAGRAMS = {
+    IPv6: Ether(src="02:00:00:00:00:02", dst="02:00:00:00:00:01")
+    / IPv6(src="2001:db8::1", dst="2001:db8::2")
+    / inet.UDP(sport=5, dport=6),
+    inet.IP: Ether(src="02:00:00:00:00:02", dst="02:00:00:00:00:01")
+    / inet.IP(src="10.0.0.1", dst="10.0.0.2", id=0xFFFF)
+    / inet.UDP(sport=5, dport=6),
+}
+
+
+@pytest.mark.parametrize("version", DATAGRAMS)
+def test_a_super_frame_of_udp_leaves_as_datagrams(client, machine, version):
+    """With the capability alone: what it implies comes with it. scapy knows each datagram."""
+    user = client.login(extensions={Capability.REQ_UDP_SEGMENTATION: 65_535})
+    headers, content = DATAGRAMS[version], bytes(n % 251 for n in range(2100))
+    l3_length = len(headers[version]) - 8
+    whole = bytes(headers / Raw(content))
+    entries = (ScatterGatherEntry(1, user.memory.ioba, len(whole)),)
+    flags = USO if version is inet.IP else USO & ~TransmitFlag.IPV4 | TransmitFlag.IPV6
+    changes = {"flags": flags, "mss": 1000, **UDP_HEADERS, "l3_length": l3_length}
+    submission = user.frame(1, entries=entries, **changes).pack()
+    user.end.owner.memory.write(user.memory.address, whole)
+    user.submit([submission])
+    assert user.completions() == [(OK, 1)]
+    expected = []
+    for number, at in enumerate(range(0, 2100, 1000)):
+        datagram = headers / Raw(content[at : at + 1000])
+        if version is inet.IP:
+            datagram[inet.IP].id = (0xFFFF + number) & 0xFFFF
+        expected.append(bytes(datagram))
+    assert [frame for _ring, frame in machine.model.wire] == expected
+
+
+@pytest.mark.parametrize(("granted", "code"), [(1128, OK), (1127, VnicReturnCode.INVALID_LENGTH)])
+def test_a_super_frame_of_udp_is_as_long_as_agreed_at_most(client, granted, code):
+    user = client.login(extensions={Capability.REQ_UDP_SEGMENTATION: granted})
+    entries = gather(user, 14 + 1128)
+    changes = {"flags": USO, "mss": 100, **UDP_HEADERS}
+    user.submit([user.frame(1, entries=entries, **changes).pack()])
+    assert user.completions() == [(code, 1)]
 
 
 def test_a_completion_that_is_not_wanted_is_sent_only_for_errors(user):

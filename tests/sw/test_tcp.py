@@ -16,6 +16,7 @@ from scapy.packet import Raw
 
 from byway.sim.wire.link_partner import LinkPartner
 from byway.sim.wire.medium import OVERHEAD_BYTES
+from byway.sw.functions import SuperFrameLimits
 from byway.sw.stack.ip import IpMechanism
 from byway.sw.stack.network_device import Features, Fragment, FrameOutcome
 from byway.sw.stack.send_buffer import SendBuffer
@@ -24,7 +25,7 @@ from byway.sw.stack.tcp import MAXIMUM_MSS, MINIMUM_MSS, TcpMechanism, TcpState
 MAC = bytes.fromhex("020000000001")
 PLAIN = {"mac": MAC, "mtu": 1500, "maximum_header": 2048}
 CHECKSUM = {**PLAIN, "checksum_ipv4": True, "checksum_tcp": True, "maximum_fragments": 8}
-LARGE = {**CHECKSUM, "large_send_v4": True, "maximum_large_send_v4": 65535}
+LARGE = {**CHECKSUM, "large_send_v4": True, "super_frames": SuperFrameLimits(large_send_v4=65535)}
 
 
 class Memory:
