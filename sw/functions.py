@@ -65,9 +65,12 @@ class AdvancedFunctions(IpOffloads):
     udp_segmentation : bool
         Cuts UDP super-frames into datagrams, over IPv4 and IPv6. Implies the checksums of their
         headers.
+    checksum_generic : bool
+        Inserts a `GenericChecksum`.
     """
 
     udp_segmentation: bool = False
+    checksum_generic: bool = False
 
     @property
     def functions(self) -> dict[str, bool]:

@@ -1,8 +1,8 @@
 """What a kernel leaves to its device, in the words of the adapter; the rest is done by CPU.
 
 A TAP offers its kernel one kind of checksum offload, for any protocol. The adapter's are granted by
-protocol: what it does not have the device's driver does by CPU, as drivers of Linux do
-(``skb_checksum_help``), and counts.
+protocol, and one for any. What it does not have the device's driver does by CPU, as drivers of
+Linux do (``skb_checksum_help``), and counts.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from byway.sim.wire.internet_checksum import checksum_of
 from byway.sim.wire.tap import TapOffload
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.stack.network_device import Features, Offload
 
 __all__ = ["Described", "describe", "tap_offloads"]
@@ -41,7 +42,7 @@ def tap_offloads(features: Features) -> TapOffload:
     to one that has any. That of UDP is for both versions of IP or for none.
     """
     offloads = TapOffload(0)
-    checksums = features.checksum_tcp or features.checksum_udp
+    checksums = features.checksum_tcp or features.checksum_udp or features.checksum_generic
     if checksums or features.checksum_tcp_v6 or features.checksum_udp_v6:
         offloads |= TapOffload.CHECKSUM
         # Segments bear CWR as RFC 3168 asks, which is what TSO_ECN promises.
@@ -125,6 +126,9 @@ def describe(frame: bytes, header: VirtioNetHeader, features: Features) -> Descr
         if not (of_kind and is_granted and len(frame) - l2_length <= longest):
             raise ValueError(f"a super-frame of the kind {header.gso.name}, which was not offered")
     elif not is_granted:
+        generic = GenericChecksum(l4, header.checksum_offset)
+        if features.checksum_generic and generic.fits(len(frame)):
+            return Described(frame, l2_length, Offload(generic=generic))
         summed = _with_checksum(frame, l4, l4 + header.checksum_offset)
         return Described(summed, l2_length, Offload(), by_cpu=True)
     return Described(frame, l4 + l4_length, offload)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
-from byway.sw.vnic.capabilities import Capability
+from byway.sw.vnic.capabilities import EXTENSIONS, SETTABLE, Capability
 from byway.sw.vnic.codes import VnicReturnCode
 from byway.sw.vnic.commands import (
     ChangeMacAddress,
@@ -56,9 +56,10 @@ _QUERIED = (
     Capability.MAX_TX_SG_ENTRIES,
     Capability.MAX_UDP_SEGMENTATION,
     Capability.MIN_MSS,
+    Capability.CHECKSUM_GENERIC_SUPPORTED,
 )
 
-_DISPENSABLE = frozenset({Capability.REQ_UDP_SEGMENTATION})
+_DISPENSABLE = frozenset(EXTENSIONS.values())
 """What the device does without if it is not granted."""
 
 Script = Generator[Sequence[Message], list[Any], "Granted"]
@@ -211,7 +212,8 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
         maximum_fragments=max(1, offered[Capability.MAX_TX_SG_ENTRIES]),
         vlan_insertion=bool(offered[Capability.VLAN_HEADER_INSERTION]),
         offloads=AdvancedFunctions(
-            udp_segmentation=granted[Capability.REQ_UDP_SEGMENTATION] > 0, **control.functions
+            **control.functions,
+            **{name: granted[capability] > 0 for name, capability in EXTENSIONS.items()},
         ),
         super_frames=SuperFrameLimits(
             large_send_v4=maximum_large_send if control.large_send_v4 else 0,
@@ -261,9 +263,10 @@ def _request(offered: _Numbers, wishes: Wishes) -> _Step:
         ),
         Capability.REQ_MTU: min(wishes.mtu + _ETHERNET_HEADER, offered[Capability.MAX_MTU]),
     }
-    if wishes.offloads.udp_segmentation and offered[Capability.MAX_UDP_SEGMENTATION]:
-        longest = offered[Capability.MAX_UDP_SEGMENTATION]
-        open_requests[Capability.REQ_UDP_SEGMENTATION] = longest
+    for name, capability in EXTENSIONS.items():
+        most = offered[SETTABLE[capability][1]]
+        if wishes.offloads.functions[name] and most:
+            open_requests[capability] = most
     granted = dict.fromkeys(_DISPENSABLE, 0)
     for _ in range(_REQUEST_ATTEMPTS):
         requests = [RequestCapability(name, number) for name, number in open_requests.items()]

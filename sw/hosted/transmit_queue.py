@@ -150,6 +150,7 @@ def _describe(correlator: int, outgoing: Outgoing) -> TransmitFrame:
     return TransmitFrame(
         correlator=correlator,
         flags=_flags(offload),
+        generic=offload.generic,
         mss=offload.mss,
         vlan_tag=offload.vlan_tag,
         l2_length=offload.l2_length,

@@ -3,7 +3,7 @@
 This is the query of step 630: nothing is offered that the adapter does not have. Scatter/gather and
 VLAN tag insertion need no requests of their own, because LoPAR makes their capabilities query-only:
 they come with the login. Large send is granted only together with the two checksums it implies; UDP
-segmentation, an extension with a request of its own, brings those it implies with it.
+segmentation, which has a request of its own, brings those it implies with it.
 
 The MTU of a virtual NIC counts the Ethernet header, as Linux has it (LoPAR does not say).
 """
@@ -14,7 +14,7 @@ from byway.sw.functions import IpOffloads, SuperFrameLimits, named_by
 from byway.sw.hosting.adapter_driver import AdapterDriver
 from byway.sw.hosting.transmit_request import RingOffloads
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
-from byway.sw.vnic.capabilities import Capability, HeaderDescriptorRequest
+from byway.sw.vnic.capabilities import EXTENSIONS, Capability, HeaderDescriptorRequest
 from byway.sw.vnic.codes import VnicReturnCode
 from byway.sw.vnic.descriptors import fragments_in
 from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
@@ -72,6 +72,7 @@ class ClientOffer:
             Capability.TX_RX_DESC_REQ: HeaderDescriptorRequest.every_frame(wanted),
             Capability.MAX_UDP_SEGMENTATION: self._adapter.super_frames.udp_segmentation,
             Capability.MIN_MSS: self._adapter.minimum_mss,
+            Capability.CHECKSUM_GENERIC_SUPPORTED: int(self._adapter.offloads.checksum_generic),
         }
 
     def ip_offload(self) -> IpOffloadQuery:
@@ -94,8 +95,8 @@ class ClientOffer:
         return RingOffloads(
             scatter_gather=self._fragments() > 1,
             vlan_insertion=self._adapter.offloads.vlan_insertion,
-            udp_segmentation=granted(Capability.REQ_UDP_SEGMENTATION) > 0,
             **control.functions,
+            **{name: granted(capability) > 0 for name, capability in EXTENSIONS.items()},
         )
 
     def super_frames(self, control: IpOffloadControl, granted: _Granted) -> SuperFrameLimits:

@@ -169,6 +169,7 @@ def _request(outgoing: Outgoing) -> TransmitRequest:
         checksum_ipv4=offload.checksum_ipv4 or (is_cut and not offload.ipv6),
         checksum_tcp=offload.checksum_tcp or offload.large_send,
         checksum_udp=offload.checksum_udp or offload.udp_segmentation,
+        generic=offload.generic,
         mss=offload.mss,
         udp_segmentation=offload.udp_segmentation,
         vlan_tag=offload.vlan_tag,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from byway.sw.contract.records import ScatterGatherEntry, TransmitDescriptor
 from byway.sw.functions import AdvancedFunctions
+from byway.sw.generic_checksum import GenericChecksum
 
 __all__ = ["DmaFragment", "RingOffloads", "TransmitRequest", "entries_of"]
 
@@ -49,6 +50,8 @@ class TransmitRequest:
         It is of IPv6, and not of IPv4.
     checksum_ipv4, checksum_tcp, checksum_udp : bool
         Checksums to insert.
+    generic : GenericChecksum or None
+        A generic checksum to insert; None for none.
     mss : int
         Of a super-frame: payload bytes of each segment but the last; 0 for a single frame.
     udp_segmentation : bool
@@ -65,6 +68,7 @@ class TransmitRequest:
     checksum_ipv4: bool = False
     checksum_tcp: bool = False
     checksum_udp: bool = False
+    generic: GenericChecksum | None = None
     mss: int = 0
     udp_segmentation: bool = False
     vlan_tag: int | None = None
@@ -91,6 +95,7 @@ class TransmitRequest:
             A value does not fit its field of the descriptor.
         """
         first, further = self.fragments[0], self.fragments[1:]
+        start, offset = self.generic or (0, 0)
         descriptor = TransmitDescriptor(
             address=first.ioba,
             fragment_length=first.length,
@@ -104,6 +109,9 @@ class TransmitRequest:
             checksum_ipv4=self.checksum_ipv4,
             checksum_tcp=self.checksum_tcp,
             checksum_udp=self.checksum_udp,
+            checksum_generic=self.generic is not None,
+            checksum_start=start,
+            checksum_offset=offset,
             large_send=self.mss > 0 and not self.udp_segmentation,
             udp_segmentation=self.udp_segmentation,
             correlator=correlator,

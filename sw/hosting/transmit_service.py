@@ -60,6 +60,7 @@ class _Asked:
     ipv6: bool
     tcp: bool
     udp: bool
+    generic: bool
     insert_vlan: bool
     fragments: int
     mss: int
@@ -74,6 +75,7 @@ class _Asked:
             ipv6=checksum and bool(frame.flags & TransmitFlag.IPV6),
             tcp=checksum and bool(frame.flags & TransmitFlag.TCP),
             udp=checksum and bool(frame.flags & TransmitFlag.UDP),
+            generic=frame.generic is not None,
             insert_vlan=frame.vlan_tag is not None,
             fragments=len(frame.entries),
             mss=frame.mss,
@@ -92,6 +94,7 @@ class _Asked:
             "udp_segmentation": self.udp_segmentation,
             f"checksum_tcp{version}": self.tcp,
             f"checksum_udp{version}": self.udp and not self.udp_segmentation,
+            "checksum_generic": self.generic,
             "checksum_ipv4": self.ipv4 and not (self.tcp or self.udp),
         }
         return (
@@ -229,6 +232,7 @@ class TransmitService:
             checksum_ipv4=asked.ipv4 and self._ring.offloads.checksum_ipv4,
             checksum_tcp=asked.tcp,
             checksum_udp=asked.udp,
+            generic=frame.generic,
             mss=frame.mss if asked.is_super_frame else 0,
             udp_segmentation=asked.udp_segmentation,
             vlan_tag=frame.vlan_tag,

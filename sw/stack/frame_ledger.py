@@ -243,6 +243,8 @@ def check_frame(frame: Frame, features: Features) -> None:
     headers = offload.l2_length + offload.l3_length + offload.l4_length
     if headers > _LONGEST_HEADERS:
         raise ValueError(f"headers must have at most {_LONGEST_HEADERS} bytes, not {headers}")
+    if offload.generic is not None and not offload.generic.fits(frame.length):
+        raise ValueError(f"{offload.generic} has no place in a frame of {frame.length} bytes")
     if offload.udp_segmentation and not offload.is_super_frame:
         raise ValueError("UDP segmentation needs an MSS")
     if offload.is_super_frame and offload.mss < features.minimum_mss:

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Protocol
 
 from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
+from byway.sw.generic_checksum import GenericChecksum
 
 __all__ = [
     "DeviceUser",
@@ -94,6 +95,8 @@ class Offload:
         The frame is of IPv6, and not of IPv4.
     checksum_ipv4, checksum_tcp, checksum_udp : bool
         Checksums to insert. Their fields in the header count as zero, whatever they hold.
+    generic : GenericChecksum or None
+        A checksum of no protocol in particular to insert, before the others; None for none.
     mss : int
         The frame is a super-frame: payload bytes of each segment but the last; 0 for a single
         frame. Implies `checksum_tcp` and, over IPv4, `checksum_ipv4`.
@@ -103,13 +106,15 @@ class Offload:
         Tag control information of a VLAN tag to insert behind the addresses; None for no tag.
     l2_length, l3_length, l4_length : int
         Bytes of the Ethernet header with the VLAN tags that it has, of the IP header, and of the
-        TCP or UDP header. Meaningful, and then all required, when anything is asked for.
+        TCP or UDP header. Meaningful, and then all required, when anything but a generic checksum
+        is asked for.
     """
 
     ipv6: bool = False
     checksum_ipv4: bool = False
     checksum_tcp: bool = False
     checksum_udp: bool = False
+    generic: GenericChecksum | None = None
     mss: int = 0
     udp_segmentation: bool = False
     vlan_tag: int | None = None
@@ -147,6 +152,7 @@ class Offload:
             large_send_v4=self.large_send and v4,
             large_send_v6=self.large_send and self.ipv6,
             udp_segmentation=self.udp_segmentation,
+            checksum_generic=self.generic is not None,
         )
 
 

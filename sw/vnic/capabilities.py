@@ -13,7 +13,14 @@ from enum import IntEnum
 
 from byway.sw.vnic.codes import VnicReturnCode
 
-__all__ = ["QUERY_ONLY", "SETTABLE", "Capability", "HeaderDescriptorRequest", "Negotiation"]
+__all__ = [
+    "EXTENSIONS",
+    "QUERY_ONLY",
+    "SETTABLE",
+    "Capability",
+    "HeaderDescriptorRequest",
+    "Negotiation",
+]
 
 
 class Capability(IntEnum):
@@ -57,6 +64,9 @@ class Capability(IntEnum):
     MAX_UDP_SEGMENTATION = 0x8000
     REQ_UDP_SEGMENTATION = 0x8001
     MIN_MSS = 0x8002
+    # Generic checksums: whether there are, and whether they are asked for.
+    CHECKSUM_GENERIC_SUPPORTED = 0x8003
+    CHECKSUM_GENERIC_REQUESTED = 0x8004
 
 
 SETTABLE: Mapping[Capability, tuple[Capability | None, Capability]] = {
@@ -75,11 +85,19 @@ SETTABLE: Mapping[Capability, tuple[Capability | None, Capability]] = {
     Capability.REQ_MTU: (Capability.MIN_MTU, Capability.MAX_MTU),
     Capability.RX_SG_REQUESTED: (None, Capability.RX_SG_SUPPORTED),
     Capability.REQ_UDP_SEGMENTATION: (None, Capability.MAX_UDP_SEGMENTATION),
+    Capability.CHECKSUM_GENERIC_REQUESTED: (None, Capability.CHECKSUM_GENERIC_SUPPORTED),
 }
 """What can be requested, with the capabilities that bound it; the lower bound defaults to 0."""
 
 QUERY_ONLY = frozenset(Capability) - frozenset(SETTABLE)
 """What can only be queried."""
+
+
+EXTENSIONS: Mapping[str, Capability] = {
+    "udp_segmentation": Capability.REQ_UDP_SEGMENTATION,
+    "checksum_generic": Capability.CHECKSUM_GENERIC_REQUESTED,
+}
+"""The functions that have no flag in the offload buffers, and the capability that requests each."""
 
 
 class HeaderDescriptorRequest:

@@ -7,7 +7,8 @@ the others open: here header descriptors come before scatter/gather entries.
 
 One flag of this dialect asks for checksums, together with the protocols of the frame: it covers
 each checksum that was granted for one of these protocols. LARGE_SEND together with UDP instead of
-TCP asks for UDP segmentation, which is an extension.
+TCP asks for UDP segmentation, which is an extension; so is the generic checksum, with a flag of its
+own and its place in bytes that are reserved in Linux.
 
 All numbers are big-endian. Source: ibmvnic; LoPAR, "Subordinate CRQ Definitions", for completions.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import NamedTuple
 
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.vnic.codes import CRQ_COMMAND
 
 __all__ = [
@@ -39,14 +41,17 @@ TX_DESCRIPTOR = 0x10
 _HEADER_DESCRIPTOR = 0x11
 _HEADER_EXTENSION = 0x12
 _SCATTER_GATHER = 0x30
-_INSERT_VLAN = 0x80
+#: Second flag byte of a transmit descriptor.
+_INSERT_VLAN, _CHECKSUM_GENERIC = 0x80, 0x01
 _HEADER_FLAG_ETHERNET = 0x80
 
-_TRANSMIT = struct.Struct(">BBBBBBH4xIHHIQ")
+_TRANSMIT = struct.Struct(">BBBBBBHHHIHHIQ")
 _HEADER = struct.Struct(">BBBBHBB24s")
 _GATHER = struct.Struct(">BBHIQ2xHIQ")
 _COMPLETION = struct.Struct(">BB5H5I")
 _COMPLETIONS_PER_ELEMENT = 5
+#: Place of the correlator among the numbers of a transmit descriptor.
+_CORRELATOR = 9
 
 
 class TransmitFlag(IntFlag):
@@ -82,6 +87,8 @@ class TransmitFrame:
         What is asked for, and the protocols of the frame.
     vlan_tag : int or None
         Tag control information of a VLAN tag to insert; None for no tag.
+    generic : GenericChecksum or None
+        A generic checksum to insert; None for none.
     mss : int
         Payload bytes of each segment or datagram but the last, with LARGE_SEND.
     l2_length, l3_length, l4_length : int
@@ -95,6 +102,7 @@ class TransmitFrame:
     correlator: int
     flags: TransmitFlag
     vlan_tag: int | None = None
+    generic: GenericChecksum | None = None
     mss: int = 0
     l2_length: int = 0
     l3_length: int = 0
@@ -110,6 +118,8 @@ class TransmitFrame:
     def pack(self) -> list[bytes]:
         """Return the elements of the frame: as many as `elements_of` says."""
         first, further = self.entries[0], self.entries[1:]
+        flags2 = 0 if self.vlan_tag is None else _INSERT_VLAN
+        flags2 |= 0 if self.generic is None else _CHECKSUM_GENERIC
         elements = [
             _TRANSMIT.pack(
                 CRQ_COMMAND,
@@ -117,8 +127,9 @@ class TransmitFrame:
                 elements_of(len(self.entries)),
                 len(self.entries),
                 self.flags,
-                0 if self.vlan_tag is None else _INSERT_VLAN,
+                flags2,
                 self.mss,
+                *(self.generic or (0, 0)),
                 self.correlator,
                 self.vlan_tag or 0,
                 first.map_id,
@@ -188,7 +199,7 @@ class TransmitAssembler:
         ended: list[TransmitFrame | Malformed] = []
         if element[1] == TX_DESCRIPTOR:
             if self._elements:
-                ended.append(Malformed(_TRANSMIT.unpack(self._elements[0])[7]))
+                ended.append(Malformed(_TRANSMIT.unpack(self._elements[0])[_CORRELATOR]))
             self._elements = [element]
         elif self._elements:
             self._elements.append(element)
@@ -203,7 +214,7 @@ class TransmitAssembler:
 
 def _assemble(elements: Sequence[bytes]) -> TransmitFrame | Malformed:
     opening, *rest = elements
-    _, _, announced, count, flags1, flags2, mss, correlator, tag, map_id, length, ioba = (
+    _, _, announced, count, flags1, flags2, mss, *place, correlator, tag, map_id, length, ioba = (
         _TRANSMIT.unpack(opening)
     )
     headers = [element for element in rest if element[1] == _HEADER_DESCRIPTOR]
@@ -233,6 +244,7 @@ def _assemble(elements: Sequence[bytes]) -> TransmitFrame | Malformed:
         correlator=correlator,
         flags=TransmitFlag(flags1),
         vlan_tag=tag if flags2 & _INSERT_VLAN else None,
+        generic=GenericChecksum(*place) if flags2 & _CHECKSUM_GENERIC else None,
         mss=mss,
         l2_length=l2,
         l3_length=l3,

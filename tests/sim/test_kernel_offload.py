@@ -22,12 +22,13 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from byway.sim.live.kernel_offload import describe, tap_offloads
+from byway.sim.live.kernel_offload import Described, describe, tap_offloads
 from byway.sim.live.software_segments import software_segments
 from byway.sim.wire.internet_checksum import residue
 from byway.sim.wire.tap import TapOffload
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
 from byway.sw.functions import AdvancedFunctions, SuperFrameLimits
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.stack.network_device import Features, Offload
 
 #: With both addresses: scapy asks the network for one that is missing.
@@ -108,15 +109,40 @@ def test_what_is_granted_is_left_to_the_adapter(seed, kind):
     assert described.header_length == header.checksum_start + (20 if kind is TCP else 8)
 
 
-def test_behind_a_routing_header_or_in_a_fragment_sums_are_made_by_cpu():
+def test_behind_a_routing_header_or_in_a_fragment_sums_are_generic_or_made_by_cpu():
     """The pseudo-header has another address than the IPv6 header, or there is but a part of all."""
+    by_protocol = replace(EVERYTHING, checksum_generic=False)
     ip = IPv6(src="fd62::1", dst="fd62::fe")
     routed = ip / IPv6ExtHdrRouting(addresses=["fd62::fd"], segleft=1)
     fragment = ip / IPv6ExtHdrFragment(m=1)
     for link in (LINK / routed, LINK / fragment):
         packet = link / UDP(sport=7, dport=9) / Raw(bytes(100))
         frame, header = left_to_device(packet, UDP)
-        assert describe(frame, header, EVERYTHING).by_cpu
+        assert describe(frame, header, by_protocol).by_cpu
+        place = GenericChecksum(header.checksum_start, 6)
+        assert describe(frame, header, EVERYTHING) == Described(frame, 14, Offload(generic=place))
+
+
+@pytest.mark.parametrize(("start", "offset"), [(35, 6), (34, 7), (256, 6), (34, 256), (12, 4)])
+def test_a_checksum_where_the_adapter_does_not_reach_is_made_by_cpu(start, offset):
+    frame = bytes(LINK / IP() / UDP() / Raw(bytes(n % 250 for n in range(600))))
+    header = VirtioNetHeader(True, checksum_start=start, checksum_offset=offset)
+    described = describe(frame, header, EVERYTHING)
+    assert described.by_cpu
+    field = start + offset
+    assert described.frame[:field] == frame[:field]
+    assert described.frame[field + 2 :] == frame[field + 2 :]
+    made = int.from_bytes(described.frame[field : field + 2], "big")
+    assert (residue(frame[start:]) + made) % 0xFFFF == 0
+
+
+def test_with_a_generic_checksum_alone_all_sums_are_left_to_the_adapter():
+    generic = replace(NOTHING, checksum_generic=True)
+    assert tap_offloads(generic) == TapOffload.CHECKSUM
+    for kind, offset in ((TCP, 16), (UDP, 6)):
+        frame, header = left_to_device(LINK / IP() / kind() / Raw(b"data"), kind)
+        offload = Offload(generic=GenericChecksum(34, offset))
+        assert describe(frame, header, generic) == Described(frame, 14, offload)
 
 
 def super_frame(

@@ -156,6 +156,39 @@ print("all the same")
 
 
 @needs_namespaces
+def test_inner_checksums_of_a_tunnel_are_left_to_the_adapter(tmp_path):
+    if shutil.which("ip") is None:
+        pytest.skip("ip is not installed")
+    tunnel = """
+ip link add vxlan0 type vxlan id 5 remote {remote} dstport 4789 dev eth0 2>log || exit 77
+ip address add {address} dev vxlan0
+ip link set vxlan0 up
+exec {then}
+"""
+    data = os.urandom(100_000)
+    (tmp_path / "file").write_bytes(data)
+    (tmp_path / "fetch.py").write_text(FETCH)
+    fetch = f"{sys.executable} {tmp_path / 'fetch.py'} http://192.168.7.1:8000/file"
+    for place, remote, address, then in (
+        ("hosted", "10.0.0.254", "192.168.7.1/24", f"{SERVE[5:]} 8000 --directory {tmp_path}"),
+        ("partner", "10.0.0.1", "192.168.7.2/24", f"{fetch} {tmp_path / 'got'}"),
+    ):
+        script = tunnel.format(remote=remote, address=address, then=then)
+        (tmp_path / f"{place}.sh").write_text(script.replace("log", str(tmp_path / "log")))
+    run = f"--run=hosted=sh {tmp_path / 'hosted.sh'}"
+    end = ("--in=partner", "--", "sh", str(tmp_path / "partner.sh"))
+    code, _output, errors, figures = live(tmp_path, run, *end)
+    if code == 77:
+        pytest.skip(f"no tunnels: {(tmp_path / 'log').read_text()}")
+    assert code == 0, errors
+    assert (tmp_path / "got").read_bytes() == data
+    status = figures["status"]
+    assert status["checksums_by_cpu"] == [0]
+    assert status["payload_bytes"] > len(data)
+    assert status["bad_frames"] == status["refused"] == status["malformed"] == 0
+
+
+@needs_namespaces
 def test_many_connections_at_once_over_both_versions_of_ip(tmp_path):
     server = """
 import socket, threading

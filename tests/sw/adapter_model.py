@@ -42,6 +42,7 @@ from byway.sw.contract.registers import (
     RingStopReason,
 )
 from byway.sw.functions import AdvancedFunctions, named_by
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.stack.network_device import Offload
 
 ENTRY = TransmitDescriptor.SIZE
@@ -345,8 +346,11 @@ class AdapterModel:
                 return TransmitStatus.OFFSET_RANGE
         tcp = descriptor.checksum_tcp or descriptor.large_send
         udp = descriptor.checksum_udp or descriptor.udp_segmentation
-        if tcp and udp:
+        if (tcp and udp) or (cut and descriptor.checksum_generic):
             return TransmitStatus.FLAGS_CONFLICT
+        generic = generic_of(descriptor)
+        if generic is not None and not generic.fits(descriptor.total_length):
+            return TransmitStatus.OFFSET_RANGE
         wanted = Offload(
             ipv6=bool(descriptor.ipv6),
             checksum_ipv4=bool(descriptor.checksum_ipv4),
@@ -354,6 +358,7 @@ class AdapterModel:
             checksum_udp=bool(descriptor.checksum_udp),
             mss=descriptor.mss if cut else 0,
             udp_segmentation=bool(descriptor.udp_segmentation),
+            generic=generic,
         ).functions
         allowed = not AdvancedFunctions(**named_by(granted)).missing(wanted)
         allowed = allowed and granted.vlan_insertion >= descriptor.insert_vlan
@@ -409,6 +414,12 @@ def is_cut(descriptor: TransmitDescriptor) -> bool:
     return bool(descriptor.large_send or descriptor.udp_segmentation)
 
 
+def generic_of(descriptor: TransmitDescriptor) -> GenericChecksum | None:
+    if not descriptor.checksum_generic:
+        return None
+    return GenericChecksum(descriptor.checksum_start, descriptor.checksum_offset)
+
+
 def finish(frame: bytes, descriptor: TransmitDescriptor):
     """Yield the frames for the wire: the per-segment rule, and checksums."""
     if not is_cut(descriptor):
@@ -447,6 +458,11 @@ def insert_tag(frame: bytes, descriptor: TransmitDescriptor) -> bytes:
 
 def insert_checksums(frame: bytearray, descriptor: TransmitDescriptor) -> bytes:
     ip, l4 = descriptor.ip_offset, descriptor.l4_offset
+    generic = generic_of(descriptor)
+    if generic is not None:
+        at = sum(generic)
+        total = internet_checksum(bytes(frame[generic.start :])) or 0xFFFF
+        frame[at : at + 2] = total.to_bytes(2, "big")
     if descriptor.checksum_ipv4 or (is_cut(descriptor) and not descriptor.ipv6):
         frame[ip + 10 : ip + 12] = b"\0\0"
         frame[ip + 10 : ip + 12] = internet_checksum(bytes(frame[ip:l4])).to_bytes(2, "big")

@@ -5,15 +5,18 @@ from the client's own memory, without a copy, with two crossings for any batch; 
 client says so; a server that goes away and comes back costs the frames under way and nothing else.
 """
 
+import re
 from dataclasses import replace
+from itertools import starmap
 
 import pytest
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from byway.sw.functions import AdvancedFunctions, SuperFrameLimits, named_by
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.crq_hcalls import MAXIMUM_INDIRECT
 from byway.sw.stack.network_device import Fragment, Frame, FrameOutcome, Offload
@@ -103,6 +106,8 @@ def test_what_the_adapter_lacks_is_neither_granted_nor_used(share, missing):
     asked = Offload(ipv6=missing.endswith("_v6"), l3_length=20, l4_length=20)
     if "large_send" in missing:
         asked = replace(asked, mss=1448)
+    elif missing == "checksum_generic":
+        asked = Offload(generic=GenericChecksum(34, 16))
     elif missing == "udp_segmentation":
         asked = replace(asked, mss=1000, udp_segmentation=True)
     else:
@@ -211,6 +216,17 @@ def test_a_super_frame_of_udp_is_cut_into_datagrams(share, version):
             datagram[IP].id = 1 + number
         expected.append((1, bytes(datagram)))
     assert machine.model.wire == expected
+
+
+def test_a_generic_checksum_is_inserted_by_the_adapter(share):
+    machine = share.machine()
+    device = machine.device()
+    packet = Ether(src=share.MACS[1], dst=share.PEER) / IP(dst="10.0.0.2", src="10.0.0.1")
+    good = bytes(packet / ICMP(id=7) / Raw(b"anybody?"))
+    zeroed = good[:36] + bytes(2) + good[38:]
+    device.transmit([Frame(zeroed, offload=Offload(generic=GenericChecksum(34, 2)))])
+    machine.manager.dispatch()
+    assert machine.model.wire == [(1, good)]
 
 
 def test_transmitting_copies_no_byte_of_payload(share):
@@ -348,6 +364,13 @@ def test_memory_outside_a_mapping_is_not_sent(share):
         (
             lambda share: Frame(share.header(0), offload=Offload(udp_segmentation=True)),
             "UDP segmentation needs an MSS",
+        ),
+        *(
+            (
+                lambda share, place=place: Frame(share.header(0), offload=Offload(generic=place)),
+                re.escape(f"{place} has no place in a frame of 54 bytes"),
+            )
+            for place in starmap(GenericChecksum, [(34, 20), (33, 16), (34, 5), (12, 4), (34, -2)])
         ),
         (
             lambda share: Frame(share.header(0), offload=Offload(l2_length=256)),

@@ -8,7 +8,7 @@ import pytest
 
 from byway.sw.contract.registers import FaultReason
 from byway.sw.vnic import commands
-from byway.sw.vnic.capabilities import Capability
+from byway.sw.vnic.capabilities import EXTENSIONS, SETTABLE, Capability
 from byway.sw.vnic.codes import ErrorCause, VnicReturnCode
 from byway.sw.vnic.error_detail import ErrorDetail
 from byway.sw.vnic.ip_offload import IpOffloadControl, IpOffloadQuery
@@ -161,16 +161,22 @@ def test_extensions_are_granted_by_requests_of_their_own(client):
     ):
         answer = client.ask(commands.RequestCapability(Capability.REQ_UDP_SEGMENTATION, wanted))
         assert (answer.number, answer.rc) == (number, code)
+    generic = Capability.CHECKSUM_GENERIC_REQUESTED
+    for wanted, code in ((2, VnicReturnCode.PARTIAL_SUCCESS), (1, OK)):
+        answer = client.ask(commands.RequestCapability(generic, wanted))
+        assert (answer.number, answer.rc) == (1, code)
     answer = client.ask(commands.RequestCapability(Capability.MIN_MSS, 1))
     assert (answer.number, answer.rc) == (64, VnicReturnCode.PARAMETER)
 
 
-def test_an_extension_that_the_adapter_lacks_is_not_offered(share):
-    client = share.RawClient(share.machine(without=("udp_segmentation",)))
+@pytest.mark.parametrize(("missing", "request_"), EXTENSIONS.items())
+def test_an_extension_that_the_adapter_lacks_is_not_offered(share, missing, request_):
+    client = share.RawClient(share.machine(without=(missing,)))
     assert client.ask(commands.VersionExchange(1)).rc == OK
-    answer = client.ask(commands.QueryCapability(Capability.MAX_UDP_SEGMENTATION))
+    offer = SETTABLE[request_][1]
+    answer = client.ask(commands.QueryCapability(offer))
     assert (answer.number, answer.rc) == (0, OK)
-    answer = client.ask(commands.RequestCapability(Capability.REQ_UDP_SEGMENTATION, 9000))
+    answer = client.ask(commands.RequestCapability(request_, 1))
     assert (answer.number, answer.rc) == (0, VnicReturnCode.PARTIAL_SUCCESS)
 
 

@@ -12,6 +12,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from byway.sim.flows.frames import tunnel
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.hosted.set_up import Wishes
 from byway.sw.manager.return_codes import ReturnCode
 from byway.sw.vnic import commands
@@ -27,8 +29,13 @@ TCP = TransmitFlag.COMPLETION | TransmitFlag.CHECKSUM | TransmitFlag.IPV4 | Tran
 TCP_V6 = TCP & ~TransmitFlag.IPV4 | TransmitFlag.IPV6
 UDP = TCP & ~TransmitFlag.TCP | TransmitFlag.UDP
 USO = UDP | TransmitFlag.LARGE_SEND
+#: Places of a generic checksum that are odd, outside the frame of 60 bytes, or too far for 8 bits.
+NOWHERE = [(34, 26), (60, 0), (34, 7), (35, 16), (12, 4), (0xFFFF, 0xFFFF), (34, 256), (256, 16)]
 UDP_HEADERS = {"l2_length": 14, "l3_length": 20, "l4_length": 8}
-EXTENSIONS = {Capability.REQ_UDP_SEGMENTATION: 65_535}
+EXTENSIONS = {
+    Capability.REQ_UDP_SEGMENTATION: 65_535,
+    Capability.CHECKSUM_GENERIC_REQUESTED: 1,
+}
 
 
 @pytest.fixture
@@ -85,6 +92,11 @@ def test_a_good_frame_goes_out(user, machine, share):
                 "l4_length": 20,
             },
             VnicReturnCode.INVALID_LENGTH,
+        ),
+        *(({"generic": GenericChecksum(*place)}, VnicReturnCode.PARAMETER) for place in NOWHERE),
+        (
+            {"flags": USO, "mss": 64, "generic": GenericChecksum(34, 6), **UDP_HEADERS},
+            VnicReturnCode.PARAMETER,
         ),
         ({"flags": USO, **UDP_HEADERS}, VnicReturnCode.PARAMETER),
         ({"flags": USO, "mss": 63, **UDP_HEADERS}, VnicReturnCode.PARAMETER),
@@ -143,11 +155,14 @@ def test_lengths_and_fragments_have_limits(user, lengths, code):
         (TCP_V6 | TransmitFlag.LARGE_SEND, IpOffloadControl(checksum_tcp_v6=True)),
         (TCP_V6 & ~TransmitFlag.TCP, EVERYTHING),
         (USO, EVERYTHING),
+        (None, EVERYTHING),
     ],
 )
 def test_an_offload_that_was_not_granted_is_not_given(client, machine, flags, control):
     user = client.login(control=control)
     changes = {"mss": 1448, "l2_length": 14, "l3_length": 20, "l4_length": 20}
+    if flags is None:
+        flags, changes = TransmitFlag.COMPLETION, {"generic": GenericChecksum(34, 16)}
     user.submit([user.frame(1, flags=flags, **changes).pack()])
     assert user.completions() == [(VnicReturnCode.UNSUPPORTED_OPTION, 1)]
     assert not machine.model.wire
@@ -233,6 +248,27 @@ def test_a_super_frame_of_udp_leaves_as_datagrams(client, machine, version):
             datagram[inet.IP].id = (0xFFFF + number) & 0xFFFF
         expected.append(bytes(datagram))
     assert [frame for _ring, frame in machine.model.wire] == expected
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_tunnel_leaves_with_both_its_checksums(user, machine, seed):
+    """The inner by its place, the outer by protocol. scapy knows them."""
+    frame = tunnel(random.Random(seed), 1, b"through the tunnel")
+    fields = frame.fields
+    l3, l4 = fields["ip_offset"], fields["l4_offset"]
+    submission = user.frame(
+        1,
+        flags=UDP & ~TransmitFlag.IPV4 | TransmitFlag.IPV6 if "ipv6" in fields else UDP,
+        generic=GenericChecksum(fields["checksum_start"], fields["checksum_offset"]),
+        entries=(ScatterGatherEntry(1, user.memory.ioba, len(frame.data)),),
+        l2_length=l3,
+        l3_length=l4 - l3,
+        l4_length=8,
+    ).pack()
+    user.end.owner.memory.write(user.memory.address, frame.data)
+    user.submit([submission])
+    assert user.completions() == [(OK, 1)]
+    assert [(sent,) for _ring, sent in machine.model.wire] == [frame.leaves], f"seed {seed}"
 
 
 @pytest.mark.parametrize(("granted", "code"), [(1128, OK), (1127, VnicReturnCode.INVALID_LENGTH)])

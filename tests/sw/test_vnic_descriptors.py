@@ -1,9 +1,12 @@
 """Transmit descriptors: any frame survives the wire, any garbage costs its own frame only."""
 
 import random
+import struct
+from dataclasses import replace
 
 import pytest
 
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.vnic.descriptors import (
     Malformed,
     ScatterGatherEntry,
@@ -54,6 +57,15 @@ def test_the_elements_are_those_of_linux():
     )
     assert header[:22].hex() == "80110e0e00142080" + bytes(range(14)).hex()
     assert gather[:16].hex(" ", 4) == "80300002 00000065 00000000 00101000"
+
+
+@pytest.mark.parametrize("place", [GenericChecksum(0, 0), GenericChecksum(0xFFFF, 0x1234)])
+def test_a_generic_checksum_has_a_flag_and_the_bytes_that_linux_reserves(place):
+    whole = replace(frame(7, 1), generic=place, vlan_tag=5)
+    opening, _header = whole.pack()
+    assert opening[5] == 0x81
+    assert opening[8:12] == struct.pack(">HH", *place)
+    assert assemble(whole.pack()) == [whole]
 
 
 def test_frames_of_a_batch_stay_apart():
