@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from byway.sim.fuzz.names import Names, random_hcall
 from byway.sim.fuzz.partition import FuzzedPartition
+from byway.sw.generic_checksum import GenericChecksum
 from byway.sw.hosted.hosted_driver import HostedDriver
 from byway.sw.manager.memory import PAGE_SIZE
 from byway.sw.stack.network_device import Fragment, Frame, Offload
@@ -80,19 +81,25 @@ class ClientAttack:
             payload = (Fragment(mapping, page * PAGE_SIZE + offset, length),)
             header = rng.randbytes(54)
             large = length > 1500 or rng.random() < 0.3
-            offload = Offload(mss=rng.choice((64, 200, 536)), l3_length=20, l4_length=20)
-            frames.append(Frame(header, payload, offload if large else Offload()))
+            if large:
+                mss, is_udp = rng.choice((64, 200, 536)), rng.random() < 0.3
+                offload = Offload(mss=mss, udp_segmentation=is_udp, l3_length=20, l4_length=20)
+            else:
+                offload = Offload(generic=GenericChecksum(34, 16) if rng.random() < 0.2 else None)
+            frames.append(Frame(header, payload, offload))
         self._device.transmit(frames)
 
     def submit(self) -> None:
         """Describe a frame that its driver would not."""
         rng = self._rng
-        flags = TransmitFlag(rng.choice((0x80, 0x80, 0xC4, 0xD4, 0xF4, rng.randrange(256))))
+        flags = TransmitFlag(rng.choice((0x80, 0x80, 0xC4, 0xD4, 0xF4, 0xEC, rng.randrange(256))))
+        generic = GenericChecksum(rng.choice((14, 34, 54, 7, 65535)), rng.choice((0, 6, 16, 65535)))
         entries = tuple(self._entry() for _ in range(rng.choice((1, 1, 1, 2, 3, 8, 31))))
         frame = TransmitFrame(
             correlator=rng.getrandbits(32),
             flags=flags,
             vlan_tag=rng.getrandbits(16) if rng.random() < 0.05 else None,
+            generic=generic if rng.random() < 0.15 else None,
             mss=rng.choice((0, 1, 63, 64, 200, 9000, 65535)),
             l2_length=rng.choice((14, 14, 14, 0, 18, 255)),
             l3_length=rng.choice((20, 20, 20, 0, 60, 65535)),

@@ -22,7 +22,8 @@ _TUNSETVNETLE = 0x400454DC
 _TUNSETCARRIER = 0x400454E2
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8000
 _NOTHING = VirtioNetHeader()
-#: The longest super-frame, with room for VLAN tags.
+#: The longest super-frame, with room for VLAN tags. Kernels make none beyond 64 KiB for a TAP (its
+#: ``tso_max_size``), not over IPv6 either, whatever its device would take.
 _LONGEST = VirtioNetHeader.SIZE + 14 + 8 + 65_535
 
 

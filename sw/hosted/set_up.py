@@ -57,10 +57,11 @@ _QUERIED = (
     Capability.MAX_UDP_SEGMENTATION,
     Capability.MIN_MSS,
     Capability.CHECKSUM_GENERIC_SUPPORTED,
+    Capability.MAX_LARGE_SEND_V6,
 )
 
-_DISPENSABLE = frozenset(EXTENSIONS.values())
-"""What the device does without if it is not granted."""
+_DISPENSABLE = {**EXTENSIONS, "large_send_v6": Capability.REQ_LARGE_SEND_V6}
+"""What is requested for a function that is wished for, and done without if it is not granted."""
 
 Script = Generator[Sequence[Message], list[Any], "Granted"]
 """Yields commands to send, and is sent their responses."""
@@ -205,6 +206,7 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
     (room,) = yield [QueryMap()]
     if not granted[Capability.REQ_MTU] <= response.receive_sizes[0] <= MAXIMUM_BUFFER:
         raise SetUpError(f"receive buffers cannot have {response.receive_sizes[0]} bytes")
+    longest_v6 = granted[Capability.REQ_LARGE_SEND_V6] or maximum_large_send
     return Granted(
         transmit_entries=granted[Capability.REQ_TX_ENTRIES_PER_SUBCRQ],
         receive_buffers=granted[Capability.REQ_RX_ADD_ENTRIES_PER_SUBCRQ],
@@ -217,7 +219,7 @@ def set_up(port: SetUpPort, wishes: Wishes, mac: bytes) -> Script:
         ),
         super_frames=SuperFrameLimits(
             large_send_v4=maximum_large_send if control.large_send_v4 else 0,
-            large_send_v6=maximum_large_send if control.large_send_v6 else 0,
+            large_send_v6=longest_v6 if control.large_send_v6 else 0,
             udp_segmentation=granted[Capability.REQ_UDP_SEGMENTATION],
         ),
         minimum_mss=max(1, offered[Capability.MIN_MSS]),
@@ -263,11 +265,11 @@ def _request(offered: _Numbers, wishes: Wishes) -> _Step:
         ),
         Capability.REQ_MTU: min(wishes.mtu + _ETHERNET_HEADER, offered[Capability.MAX_MTU]),
     }
-    for name, capability in EXTENSIONS.items():
+    for name, capability in _DISPENSABLE.items():
         most = offered[SETTABLE[capability][1]]
         if wishes.offloads.functions[name] and most:
             open_requests[capability] = most
-    granted = dict.fromkeys(_DISPENSABLE, 0)
+    granted = dict.fromkeys(_DISPENSABLE.values(), 0)
     for _ in range(_REQUEST_ATTEMPTS):
         requests = [RequestCapability(name, number) for name, number in open_requests.items()]
         answers = yield requests
@@ -276,7 +278,7 @@ def _request(offered: _Numbers, wishes: Wishes) -> _Step:
                 granted[capability] = open_requests.pop(capability)
             elif answer.rc == VnicReturnCode.PARTIAL_SUCCESS and answer.number:
                 open_requests[capability] = answer.number
-            elif capability in _DISPENSABLE:
+            elif capability in _DISPENSABLE.values():
                 del open_requests[capability]
             else:
                 raise SetUpError(f"{capability.name} was refused: {_name(answer.rc)}")

@@ -73,6 +73,7 @@ class ClientOffer:
             Capability.MAX_UDP_SEGMENTATION: self._adapter.super_frames.udp_segmentation,
             Capability.MIN_MSS: self._adapter.minimum_mss,
             Capability.CHECKSUM_GENERIC_SUPPORTED: int(self._adapter.offloads.checksum_generic),
+            Capability.MAX_LARGE_SEND_V6: self._adapter.super_frames.large_send_v6,
         }
 
     def ip_offload(self) -> IpOffloadQuery:
@@ -102,9 +103,10 @@ class ClientOffer:
     def super_frames(self, control: IpOffloadControl, granted: _Granted) -> SuperFrameLimits:
         """Return how long the super-frames of such a client may be."""
         longest = self._maximum_large_send
+        longest_v6 = granted(Capability.REQ_LARGE_SEND_V6) or longest
         return SuperFrameLimits(
             large_send_v4=longest if control.large_send_v4 else 0,
-            large_send_v6=longest if control.large_send_v6 else 0,
+            large_send_v6=longest_v6 if control.large_send_v6 else 0,
             udp_segmentation=granted(Capability.REQ_UDP_SEGMENTATION),
         )
 

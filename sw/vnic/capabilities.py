@@ -67,6 +67,10 @@ class Capability(IntEnum):
     # Generic checksums: whether there are, and whether they are asked for.
     CHECKSUM_GENERIC_SUPPORTED = 0x8003
     CHECKSUM_GENERIC_REQUESTED = 0x8004
+    # Bytes of the longest IPv6 packet of a super-frame of TCP, which the offload buffers, with one
+    # limit for both versions of IP, cannot tell; 0 to have that one.
+    MAX_LARGE_SEND_V6 = 0x8005
+    REQ_LARGE_SEND_V6 = 0x8006
 
 
 SETTABLE: Mapping[Capability, tuple[Capability | None, Capability]] = {
@@ -86,6 +90,7 @@ SETTABLE: Mapping[Capability, tuple[Capability | None, Capability]] = {
     Capability.RX_SG_REQUESTED: (None, Capability.RX_SG_SUPPORTED),
     Capability.REQ_UDP_SEGMENTATION: (None, Capability.MAX_UDP_SEGMENTATION),
     Capability.CHECKSUM_GENERIC_REQUESTED: (None, Capability.CHECKSUM_GENERIC_SUPPORTED),
+    Capability.REQ_LARGE_SEND_V6: (None, Capability.MAX_LARGE_SEND_V6),
 }
 """What can be requested, with the capabilities that bound it; the lower bound defaults to 0."""
 

@@ -78,7 +78,7 @@ def test_the_device_has_what_the_adapter_has(share):
     assert all(getattr(device.features, name) for name in FUNCTIONS)
     assert device.features.maximum_fragments == 31
     assert device.features.super_frames == SuperFrameLimits(
-        large_send_v4=65535, large_send_v6=65535, udp_segmentation=65535
+        large_send_v4=65_535, large_send_v6=262_144, udp_segmentation=65_535
     )
     assert device.features.minimum_mss == 64
     assert device.features.mtu == 1500
@@ -348,6 +348,14 @@ def test_memory_outside_a_mapping_is_not_sent(share):
                 Offload(mss=1448, l3_length=20, l4_length=20),
             ),
             "super-frame must be an IP packet of at most 65535 bytes, not 70040",
+        ),
+        (
+            lambda share: Frame(
+                share.header(0),
+                (Fragment(1, 0, 262_105),),
+                Offload(mss=1400, l3_length=40, l4_length=20, ipv6=True),
+            ),
+            "super-frame must be an IP packet of at most 262144 bytes, not 262145",
         ),
         (
             lambda share: Frame(

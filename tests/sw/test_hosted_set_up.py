@@ -41,6 +41,7 @@ class Server:
         self.answers = answers
         self.buffer = b""
         self.registered = 0
+        self.has_ipv6 = False
         self.requests: list[tuple[int, int]] = []
         self.offers = dict(OFFERED)
         self.response = RESPONSE.pack()
@@ -74,6 +75,8 @@ class Server:
                     checksum_ipv4=True,
                     checksum_tcp=True,
                     large_send_v4=True,
+                    checksum_tcp_v6=self.has_ipv6,
+                    large_send_v6=self.has_ipv6,
                     maximum_large_send=65535,
                 )
                 self.buffer = offer.pack()
@@ -205,6 +208,15 @@ def test_extensions_that_are_not_wished_for_are_not_requested():
     granted = run(server, Wishes(offloads=AdvancedFunctions(checksum_tcp=True)))
     assert granted.super_frames == SuperFrameLimits()
     assert all(capability < 0x8000 for capability, _number in server.requests)
+
+
+@pytest.mark.parametrize(("offered", "longest"), [(262_144, 262_144), (0, 65_535)])
+def test_ipv6_has_a_limit_of_its_own_from_a_server_that_knows_one(offered, longest):
+    server = Server()
+    server.has_ipv6 = True
+    server.offers[Capability.MAX_LARGE_SEND_V6] = offered
+    limits = run(server).super_frames
+    assert limits == SuperFrameLimits(large_send_v4=65_535, large_send_v6=longest)
 
 
 def test_offloads_that_the_server_then_refuses_are_not_used():

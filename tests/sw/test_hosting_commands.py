@@ -165,11 +165,17 @@ def test_extensions_are_granted_by_requests_of_their_own(client):
     for wanted, code in ((2, VnicReturnCode.PARTIAL_SUCCESS), (1, OK)):
         answer = client.ask(commands.RequestCapability(generic, wanted))
         assert (answer.number, answer.rc) == (1, code)
+    for wanted, code in ((262_145, VnicReturnCode.PARTIAL_SUCCESS), (262_144, OK)):
+        answer = client.ask(commands.RequestCapability(Capability.REQ_LARGE_SEND_V6, wanted))
+        assert (answer.number, answer.rc) == (262_144, code)
     answer = client.ask(commands.RequestCapability(Capability.MIN_MSS, 1))
     assert (answer.number, answer.rc) == (64, VnicReturnCode.PARAMETER)
 
 
-@pytest.mark.parametrize(("missing", "request_"), EXTENSIONS.items())
+@pytest.mark.parametrize(
+    ("missing", "request_"),
+    [*EXTENSIONS.items(), ("large_send_v6", Capability.REQ_LARGE_SEND_V6)],
+)
 def test_an_extension_that_the_adapter_lacks_is_not_offered(share, missing, request_):
     client = share.RawClient(share.machine(without=(missing,)))
     assert client.ask(commands.VersionExchange(1)).rc == OK

@@ -280,6 +280,39 @@ def test_a_super_frame_of_udp_is_as_long_as_agreed_at_most(client, granted, code
     assert user.completions() == [(code, 1)]
 
 
+@pytest.mark.parametrize(
+    ("version", "agreed", "length", "code"),
+    [
+        (4, 262_144, 65_535, OK),
+        (4, 262_144, 65_536, VnicReturnCode.INVALID_LENGTH),
+        (6, 0, 65_535, OK),
+        (6, 0, 65_536, VnicReturnCode.INVALID_LENGTH),
+        (6, 100_000, 100_000, OK),
+        (6, 100_000, 100_001, VnicReturnCode.INVALID_LENGTH),
+        (6, 262_144, 262_144, OK),
+        (6, 262_144, 262_145, VnicReturnCode.INVALID_LENGTH),
+    ],
+)
+def test_a_super_frame_is_as_long_as_agreed_for_its_version_at_most(
+    client, machine, version, agreed, length, code
+):
+    user = client.login(
+        control=EVERYTHING, extensions={Capability.REQ_LARGE_SEND_V6: agreed} if agreed else {}
+    )
+    # The same 60 KiB again and again, which the adapter need not know.
+    whole, rest = divmod(14 + length, 60 << 10)
+    entries = gather(user, *[60 << 10] * whole, rest)
+    lengths = {"l2_length": 14, "l3_length": 20 if version == 4 else 40, "l4_length": 20}
+    flags = (TCP if version == 4 else TCP_V6) | TransmitFlag.LARGE_SEND
+    user.submit([user.frame(1, flags=flags, mss=1400, entries=entries, **lengths).pack()])
+    assert user.completions() == [(code, 1)]
+    headers = sum(lengths.values())
+    segments = -(-(14 + length - headers) // 1400)
+    assert len(machine.model.wire) == (segments if code is OK else 0)
+    carried = sum(len(frame) - headers for _ring, frame in machine.model.wire)
+    assert carried == (14 + length - headers if code is OK else 0)
+
+
 def test_a_completion_that_is_not_wanted_is_sent_only_for_errors(user):
     quiet = user.frame(1, flags=TransmitFlag(0))
     wrong = user.frame(2, flags=TransmitFlag(0), entries=(ScatterGatherEntry(9, 0, 60),))
