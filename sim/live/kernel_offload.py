@@ -11,6 +11,7 @@ from byway.sim.wire.internet_checksum import checksum_of
 from byway.sim.wire.tap import TapOffload
 from byway.sim.wire.virtio_net import Gso, VirtioNetHeader
 from byway.sw.generic_checksum import GenericChecksum
+from byway.sw.stack.frame_ledger import LONGEST_HEADERS
 from byway.sw.stack.network_device import Features, Offload
 
 __all__ = ["Described", "describe", "tap_offloads"]
@@ -97,17 +98,18 @@ def describe(frame: bytes, header: VirtioNetHeader, features: Features) -> Descr
     if not header.needs_checksum:
         if header.gso is not Gso.NONE:
             raise ValueError("a super-frame without a checksum to make")
-        return Described(frame, l2_length, Offload())
+        return Described(frame, l2_length, Offload(l2_length=l2_length))
     if l4 + header.checksum_offset + 2 > len(frame):
         raise ValueError(f"a checksum at byte {l4 + header.checksum_offset} of {len(frame)}")
     ipv6 = ethertype == _IPV6
     protocol = None
     if ipv6 or ethertype == _IPV4:
         protocol = (_ipv6_protocol if ipv6 else _ipv4_protocol)(frame, l2_length, l4)
-    known = protocol is not None and header.checksum_offset == _CHECKSUM_OFFSET.get(protocol)
-    l4_length = 0
-    if known:
+    known, l4_length = False, 0
+    if protocol is not None and header.checksum_offset == _CHECKSUM_OFFSET.get(protocol):
         l4_length = 4 * (frame[l4 + 12] >> 4) if protocol == _TCP else 8
+        is_whole = _LEAST_HEADER[protocol] <= l4_length <= len(frame) - l4
+        known = is_whole and l4 + l4_length <= LONGEST_HEADERS
     is_super_frame = header.gso is not Gso.NONE
     offload = Offload(
         ipv6=ipv6,
@@ -128,9 +130,10 @@ def describe(frame: bytes, header: VirtioNetHeader, features: Features) -> Descr
     elif not is_granted:
         generic = GenericChecksum(l4, header.checksum_offset)
         if features.checksum_generic and generic.fits(len(frame)):
-            return Described(frame, l2_length, Offload(generic=generic))
+            offload = Offload(generic=generic, l2_length=l2_length)
+            return Described(frame, l2_length, offload)
         summed = _with_checksum(frame, l4, l4 + header.checksum_offset)
-        return Described(summed, l2_length, Offload(), by_cpu=True)
+        return Described(summed, l2_length, Offload(l2_length=l2_length), by_cpu=True)
     return Described(frame, l4 + l4_length, offload)
 
 

@@ -11,11 +11,21 @@ from typing import NamedTuple
 from byway.sw.stack.buffer_ring import BufferRing
 from byway.sw.stack.network_device import Features, Fragment, Frame, FrameOutcome
 
-__all__ = ["FrameLedger", "Mapping", "MappingTable", "Outgoing", "Piece", "check_frame"]
+__all__ = [
+    "LONGEST_HEADERS",
+    "FrameLedger",
+    "Mapping",
+    "MappingTable",
+    "Outgoing",
+    "Piece",
+    "check_frame",
+]
 
 _ETHERNET_HEADER = 14
 _VLAN_TAG = 4
-_LONGEST_HEADERS = 255
+
+#: Most bytes of the headers that an `Offload` tells the lengths of, as descriptors have it.
+LONGEST_HEADERS = 255
 
 
 @dataclass(eq=False)
@@ -241,8 +251,8 @@ def check_frame(frame: Frame, features: Features) -> None:
         if offload.vlan_tag not in range(1 << 16):
             raise ValueError(f"VLAN tag must have 16 bits, not be {offload.vlan_tag:#x}")
     headers = offload.l2_length + offload.l3_length + offload.l4_length
-    if headers > _LONGEST_HEADERS:
-        raise ValueError(f"headers must have at most {_LONGEST_HEADERS} bytes, not {headers}")
+    if headers > LONGEST_HEADERS:
+        raise ValueError(f"headers must have at most {LONGEST_HEADERS} bytes, not {headers}")
     if offload.generic is not None and not offload.generic.fits(frame.length):
         raise ValueError(f"{offload.generic} has no place in a frame of {frame.length} bytes")
     if offload.udp_segmentation and not offload.is_super_frame:

@@ -136,6 +136,20 @@ def test_a_checksum_where_the_adapter_does_not_reach_is_made_by_cpu(start, offse
     assert (residue(frame[start:]) + made) % 0xFFFF == 0
 
 
+@pytest.mark.parametrize(("options", "start"), [(192, 254), (200, 262)])
+def test_behind_headers_longer_than_can_be_told_sums_are_generic_or_made_by_cpu(options, start):
+    long = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(options))])
+    packet = LINK / IPv6(src="fd62::1", dst="fd62::fe") / long / UDP() / Raw(b"data")
+    frame, header = left_to_device(packet, UDP)
+    assert header.checksum_start == start
+    described = describe(frame, header, EVERYTHING)
+    assert not described.offload.checksum_udp
+    if start < 256:
+        assert described.offload.generic == GenericChecksum(start, 6)
+    else:
+        assert described.by_cpu
+
+
 def test_with_a_generic_checksum_alone_all_sums_are_left_to_the_adapter():
     generic = replace(NOTHING, checksum_generic=True)
     assert tap_offloads(generic) == TapOffload.CHECKSUM
@@ -199,6 +213,36 @@ def test_segments_too_short_for_the_adapter_are_cut_as_it_would(version, kind, p
             packet[TCP].flags = flags
         expected.append(left_to_device(packet, kind)[0])
     assert software_segments(whole, field) == expected
+
+
+@pytest.mark.parametrize("data_offset", [0, 4, 15])
+def test_super_frame_without_a_whole_header_is_refused(data_offset):
+    frame, header = super_frame(payload=10, mss=2)
+    broken = frame[:46] + bytes((data_offset << 4,)) + frame[47:]
+    with pytest.raises(ValueError, match="TCPV4, which was not offered"):
+        describe(broken, header, EVERYTHING)
+
+
+@pytest.mark.parametrize("kind", [TCP, UDP])
+@pytest.mark.parametrize("version", [IP, IPv6])
+def test_super_frames_with_wrong_bits_trip_nothing(version, kind):
+    seed = 7
+    generator = random.Random(seed)
+    frame, header = super_frame(version, kind, payload=300, mss=40)
+    cut = 0
+    for _ in range(300):
+        broken = bytearray(frame)
+        for _bit in range(generator.randrange(4)):
+            broken[generator.randrange(12, 80)] ^= 1 << generator.randrange(8)
+        try:
+            whole = describe(bytes(broken), header, EVERYTHING)
+        except ValueError:
+            continue
+        field = header.checksum_start + header.checksum_offset
+        segments = software_segments(whole, field)
+        assert all(len(segment) <= whole.header_length + 40 for segment in segments), f"seed {seed}"
+        cut += 1
+    assert cut > 100
 
 
 def test_super_frame_longer_than_agreed_is_refused():

@@ -7,8 +7,8 @@ import random
 from collections import deque
 
 import pytest
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
@@ -168,6 +168,26 @@ def test_frames_of_all_kinds_reach_the_partner_right(rig):
     assert status.blocks["dropped"] == 0
     assert status.blocks["frames"] == status.frames
     assert f"{status.frames:,} frames out" in status_text(status)
+
+
+@pytest.mark.parametrize("left", ["nothing", "UDP", "any"])
+def test_a_longest_frame_may_have_a_tag_of_its_own(rig, left):
+    link = Ether(src=rig.mac, dst="02:00:00:00:01:01") / Dot1Q(vlan=5)
+    layer = UDP(sport=3, dport=4) / Raw(bytes(n % 251 for n in range(1472)))
+    good = bytes(link / IP(src="10.0.0.1", dst="10.0.0.254") / layer)
+    header = VirtioNetHeader(left != "nothing", checksum_start=38, checksum_offset=6)
+    frame = good
+    if left != "nothing":
+        pseudo = residue(good[30:38], bytes((0, 17)) + good[42:44])
+        frame = good[:44] + pseudo.to_bytes(2, "big") + good[46:]
+    if left == "any":
+        # ICMP, which the adapter does not know by name.
+        icmp = bytes(link / IP(src="10.0.0.1", dst="10.0.0.254") / ICMP() / layer.payload)
+        good, frame = icmp, icmp[:40] + bytes(2) + icmp[42:]
+        header = VirtioNetHeader(True, checksum_start=38, checksum_offset=2)
+    rig.hosted.sent.append((header, frame))
+    rig.run()
+    assert [data for _header, data in rig.partner.received] == [good]
 
 
 def test_more_than_there_is_room_for_waits_in_the_kernel(rig):

@@ -202,6 +202,18 @@ def test_an_extension_is_used_as_far_as_it_is_granted(answers, granted):
     assert result.minimum_mss == 100
 
 
+def test_an_extension_that_is_capped_for_ever_is_done_without():
+    def cap(server, message):
+        is_extension = message.capability == Capability.REQ_UDP_SEGMENTATION
+        return commands.RequestCapabilityResponse(
+            message.capability, message.number, PARTIAL if is_extension else OK
+        )
+
+    server = Server(RequestCapability=cap)
+    server.offers[Capability.MAX_UDP_SEGMENTATION] = 9000
+    assert not run(server).offloads.udp_segmentation
+
+
 def test_extensions_that_are_not_wished_for_are_not_requested():
     server = Server()
     server.offers[Capability.MAX_UDP_SEGMENTATION] = 9000
