@@ -39,25 +39,29 @@ class BuildCommands:
 
     def run(self, *command: str | Path, **environment: str) -> None:
         """Run a program to its end; raises `EngineError` if it fails."""
-        process = self._start(command, environment)
-        try:
-            if process.wait():
-                raise self._error()
-        except BaseException:
-            self._break_off()
-            raise
-        with self._lock:
-            self._running.discard(process)
+        self._run([command], environment)
 
     def run_all(self, commands: Sequence[Command]) -> None:
         """Run programs, as many at once as there are processors; raises as `run`."""
+        self._run(commands, {})
+
+    def _run(self, commands: Sequence[Command], environment: Mapping[str, str]) -> None:
+        # In threads of their own, where no Ctrl-C comes between a start and its being known.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             try:
-                for done in [pool.submit(self.run, *command) for command in commands]:
+                for done in [pool.submit(self._run_one, one, environment) for one in commands]:
                     done.result()
             except BaseException:
                 self._break_off()
                 raise
+
+    def _run_one(self, command: Command, environment: Mapping[str, str]) -> None:
+        process = self._start(command, environment)
+        if process.wait():
+            self._break_off()
+            raise self._error()
+        with self._lock:
+            self._running.discard(process)
 
     def _start(self, command: Command, environment: Mapping[str, str]) -> subprocess.Popen:
         with self._lock, self._log.open("a") as output:

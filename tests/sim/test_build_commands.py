@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -81,5 +82,21 @@ def test_ctrl_c_ends_all_that_runs(at_once, commands, has_ended, tmp_path):
         (run_all if at_once else run)()
     thread.join()
     assert time.monotonic() - begun < 60
-    names = [path for path in tmp_path.iterdir() if path.name != "build.log"]
-    assert all(has_ended(process_in(path)) for path in names)
+    told = [path for path in tmp_path.iterdir() if path.name in names]
+    assert all(has_ended(process_in(path)) for path in told)
+
+
+def test_ctrl_c_at_the_start_of_a_program_ends_it(commands, has_ended, tmp_path, monkeypatch):
+    """It comes as soon as the program runs, before anything is known of it."""
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            process_in(tmp_path / "slow")
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(*SLOW, "slow")
+    assert has_ended(process_in(tmp_path / "slow"))
