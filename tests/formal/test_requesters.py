@@ -162,7 +162,7 @@ PARTS = [
 
 @pytest.mark.parametrize("part", PARTS)
 def test_requests_carry_the_requester_of_their_ring(verify, part):
-    as_it_is, by_cost = part is EntriesAreFetched, part is FragmentsAreCut
+    as_it_is, by_cost = part in (EntriesAreFetched, FragmentsAreNamed), part is FragmentsAreCut
     verify.reach(part(), as_it_is=as_it_is, by_cost=by_cost)
 
 

@@ -57,7 +57,7 @@ MUTANTS = [
         "page indexes are cut to 32 bits before the extent is checked",
         _TRANSLATOR,
         "(index >= looked_up.entries, Reason.EXTENT)",
-        "(index[:ENTRIES_BITS] >= looked_up.entries, Reason.EXTENT)",
+        "(index[:32] >= looked_up.entries, Reason.EXTENT)",
         f"{_TEST}_a_page_past_the_table_is_an_extent_error",
     ),
     Mutant(
